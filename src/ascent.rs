@@ -1,0 +1,240 @@
+//! The ascent: a batch of images, each climbing its own objective under its own random
+//! transforms.
+
+pub mod adam;
+pub mod quality;
+mod view;
+
+use std::time::Instant;
+
+use candle_core::{DType, Tensor};
+use serde::Serialize;
+
+use crate::backend::cpu::View as Slice;
+use crate::backend::threads::map_images;
+use crate::encoder::layer::Rules;
+use crate::error::{Error, Kind, Result};
+use crate::model::Model;
+use crate::objective::{Bound, Objective};
+use crate::param::{Basis, Parameterisation};
+use crate::seed::{Key, Purpose};
+use crate::transform::{Transform, sample};
+use adam::Adam;
+pub use view::View;
+
+/// What all images of a batch share.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What the free numbers are.
+    pub basis: Basis,
+    /// Side of the canvas in pixels.
+    pub size: usize,
+    /// Steps of the ascent.
+    pub steps: usize,
+    /// Adam's step length.
+    pub learning_rate: f64,
+    /// The transforms of each step.
+    pub transforms: Vec<Transform>,
+    /// For how many steps ReLUs are redirected.
+    pub redirect_steps: usize,
+    /// Steps after which a copy of the image is kept.
+    pub checkpoints: Vec<usize>,
+}
+
+/// One image to be made.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What it climbs.
+    pub objective: Objective,
+    /// Where its randomness comes from.
+    pub key: Key,
+}
+
+/// Follows an ascent and may end it.
+pub trait Watch: Sync {
+    /// Called after every step with the number of steps done.
+    fn stepped(&self, _steps_done: usize) {}
+
+    /// Whether to stop before the next step; what is done is kept.
+    fn should_stop(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing.
+impl Watch for () {}
+
+/// What each step measured, before its update.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Trace {
+    /// The objective under that step's transforms.
+    pub objective: Vec<f64>,
+    /// The norm of the objective's gradient on the RGB image.
+    pub gradient_norm: Vec<f64>,
+    /// Seconds since the ascent began, at the end of the step.
+    #[serde(skip)]
+    pub seconds: Vec<f64>,
+}
+
+/// A finished (or stopped) image.
+pub struct Rendered {
+    /// RGB in (0, 1), `(1, 3, size, size)`.
+    pub image: Tensor,
+    /// Copies after chosen steps.
+    pub checkpoints: Vec<(usize, Tensor)>,
+    /// What each step measured.
+    pub trace: Trace,
+    /// Steps done, fewer than asked for when the ascent was stopped.
+    pub steps_done: usize,
+}
+
+struct Climber<'a> {
+    model: &'a Model,
+    settings: &'a Settings,
+    parameterisation: &'a Parameterisation,
+    key: Key,
+    spelling: String,
+    objective: Bound,
+    view: View,
+    parameters: Tensor,
+    adam: Adam,
+    checkpoints: Vec<(usize, Tensor)>,
+    trace: Trace,
+}
+
+/// Runs the ascents of all jobs in step; one that fails does not stop the others.
+pub fn ascend(
+    model: &Model,
+    settings: &Settings,
+    jobs: &[Job],
+    watch: &dyn Watch,
+) -> Vec<Result<Rendered>> {
+    let parameterisation = Parameterisation::new(settings.basis, settings.size);
+    let start = Instant::now();
+    let mut climbers: Vec<Result<Climber>> = jobs
+        .iter()
+        .map(|job| Climber::new(model, settings, &parameterisation, job))
+        .collect();
+    let mut steps_done = 0;
+    for step in 0..settings.steps {
+        if watch.should_stop() || climbers.iter().all(Result::is_err) {
+            break;
+        }
+        map_images(&mut climbers, |_, slot| {
+            if let Ok(climber) = slot
+                && let Err(error) = climber.step(step, start)
+            {
+                *slot = Err(error);
+            }
+        });
+        steps_done = step + 1;
+        watch.stepped(steps_done);
+    }
+    climbers
+        .into_iter()
+        .map(|climber| climber?.finish(steps_done))
+        .collect()
+}
+
+impl<'a> Climber<'a> {
+    fn new(
+        model: &'a Model,
+        settings: &'a Settings,
+        parameterisation: &'a Parameterisation,
+        job: &Job,
+    ) -> Result<Self> {
+        let objective = Bound::new(&job.objective, &model.encoder)?;
+        let mut stream = job.key.stream(Purpose::Initial, 0);
+        let parameters = parameterisation.initial(&mut stream, model.encoder.dtype())?;
+        Ok(Self {
+            model,
+            settings,
+            parameterisation,
+            key: job.key.clone(),
+            spelling: job.objective.to_string(),
+            view: View::new(model, settings.size, objective.taps()),
+            objective,
+            adam: Adam::new(&parameters, settings.learning_rate)?,
+            parameters,
+            checkpoints: Vec::new(),
+            trace: Trace::default(),
+        })
+    }
+
+    fn step(&mut self, step: usize, start: Instant) -> Result<()> {
+        let image = self.parameterisation.image(&self.parameters)?;
+        let mut stream = self.key.stream(Purpose::Transform, step as u64);
+        let sampling = sample(
+            &self.settings.transforms,
+            self.settings.size,
+            self.view.side(),
+            &mut stream,
+        );
+        let warp = self.view.warp(sampling);
+        let pass = self
+            .model
+            .encoder
+            .forward(&warp.forward(&image)?, self.objective.taps())?;
+        let evaluation = self
+            .objective
+            .evaluate(&self.model.encoder, &pass, Some(&image))?;
+        let rules = Rules {
+            redirect_relu: step < self.settings.redirect_steps,
+        };
+        let mut gradient = image.zeros_like()?;
+        if !evaluation.at_taps.is_empty() {
+            let dx = pass.pullback(&evaluation.at_taps, rules)?;
+            gradient = warp.pullback(&dx, self.settings.size, self.settings.size)?;
+        }
+        let norm_of_units = norm(&gradient)?;
+        if let Some(penalty) = evaluation.at_image {
+            gradient = (gradient + penalty)?;
+        }
+        self.check(step, evaluation.value, norm_of_units, norm(&gradient)?)?;
+        self.trace.objective.push(evaluation.value);
+        self.trace.gradient_norm.push(norm(&gradient)?);
+        let gradient = self.parameterisation.pullback(&image, &gradient)?;
+        self.parameters = self.adam.ascend(&self.parameters, &gradient)?;
+        if self.settings.checkpoints.contains(&(step + 1)) {
+            let image = self.parameterisation.image(&self.parameters)?;
+            self.checkpoints.push((step + 1, image));
+        }
+        self.trace.seconds.push(start.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Fails on a number that is not finite, and at the first step on a gradient that vanishes.
+    fn check(&self, step: usize, value: f64, norm_of_units: f64, norm: f64) -> Result<()> {
+        let numeric = |message: String| Err(Error::new(Kind::Numeric, message));
+        let spelling = &self.spelling;
+        if !value.is_finite() || !norm.is_finite() {
+            return numeric(format!(
+                "step {step} of {spelling}: the objective is {value} and its gradient's norm {norm}; try a smaller --lr"
+            ));
+        }
+        if step == 0 && !self.objective.taps().is_empty() && norm_of_units == 0.0 {
+            return numeric(format!(
+                "{spelling} has no gradient on the first image, so there is nothing to climb: \
+                 the unit is silent there; try another --seed, the sum before the ReLU (layer4.0.sum \
+                 instead of layer4.0), or --redirect 16"
+            ));
+        }
+        Ok(())
+    }
+
+    fn finish(self, steps_done: usize) -> Result<Rendered> {
+        Ok(Rendered {
+            image: self.parameterisation.image(&self.parameters)?,
+            checkpoints: self.checkpoints,
+            trace: self.trace,
+            steps_done,
+        })
+    }
+}
+
+/// The Euclidean norm, summed in `f64`; not finite when an element is not.
+fn norm(x: &Tensor) -> Result<f64> {
+    let x = x.to_dtype(DType::F64)?.contiguous()?;
+    let squares = Slice::<f64>::of(&x)?.iter().map(|x| x * x).sum::<f64>();
+    Ok(squares.sqrt())
+}

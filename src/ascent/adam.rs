@@ -1,0 +1,88 @@
+//! Adam (Kingma and Ba 2015), climbing instead of descending.
+
+use candle_core::Tensor;
+
+use crate::backend::by_dtype;
+use crate::backend::cpu::{Real, View, tensor};
+use crate::error::Result;
+
+/// Decay of the first moment (PyTorch's default, and lucid's).
+const BETA_1: f64 = 0.9;
+/// Decay of the second moment.
+const BETA_2: f64 = 0.999;
+/// Added to the root of the second moment.
+const EPSILON: f64 = 1e-8;
+
+/// The optimiser's state for one tensor of parameters.
+pub struct Adam {
+    rate: f64,
+    steps: i32,
+    first: Tensor,
+    second: Tensor,
+}
+
+impl Adam {
+    /// For parameters of this tensor's shape and type.
+    pub fn new(parameters: &Tensor, rate: f64) -> Result<Self> {
+        Ok(Self {
+            rate,
+            steps: 0,
+            first: parameters.zeros_like()?,
+            second: parameters.zeros_like()?,
+        })
+    }
+
+    /// The parameters after one step up the gradient.
+    pub fn ascend(&mut self, parameters: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        self.steps += 1;
+        by_dtype!(parameters, T => self.step::<T>(parameters, gradient))
+    }
+
+    fn step<T: Real>(&mut self, parameters: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let shape = parameters.shape();
+        let rate = T::of(self.rate / (1.0 - BETA_1.powi(self.steps)));
+        let correction = T::of((1.0 - BETA_2.powi(self.steps)).sqrt());
+        let mut first = View::<T>::of(&self.first)?.to_vec();
+        let mut second = View::<T>::of(&self.second)?.to_vec();
+        let mut next = View::<T>::of(parameters)?.to_vec();
+        let gradient = View::<T>::of(gradient)?;
+        for (((x, m), v), &g) in next
+            .iter_mut()
+            .zip(&mut first)
+            .zip(&mut second)
+            .zip(gradient.iter())
+        {
+            *m += T::of(1.0 - BETA_1) * (g - *m);
+            *v = T::of(BETA_2) * *v + T::of(1.0 - BETA_2) * g * g;
+            *x += rate * *m / (num_traits::Float::sqrt(*v) / correction + T::of(EPSILON));
+        }
+        self.first = tensor(first, shape.clone())?;
+        self.second = tensor(second, shape.clone())?;
+        tensor(next, shape.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    /// The first step has the length of the rate whatever the gradient's, and a parabola's top
+    /// is found.
+    #[test]
+    fn climbs_to_the_top_of_a_parabola() {
+        let mut x = Tensor::new(&[3.0f64, -40.0], &Device::Cpu).unwrap();
+        let mut adam = Adam::new(&x, 0.5).unwrap();
+        let top = Tensor::new(&[1.0f64, 2.0], &Device::Cpu).unwrap();
+        for step in 0..800 {
+            let before = x.clone();
+            x = adam.ascend(&x, &(&top - &x).unwrap()).unwrap();
+            if step == 0 {
+                let moved = (&x - before).unwrap().to_vec1::<f64>().unwrap();
+                assert!((moved[0] + 0.5).abs() < 1e-6 && (moved[1] - 0.5).abs() < 1e-6);
+            }
+        }
+        let error = (x - top).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(error.to_scalar::<f64>().unwrap() < 0.05);
+    }
+}

@@ -1,0 +1,272 @@
+//! Numbers that say how far a picture is to be trusted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{DType, Tensor};
+use realfft::num_complex::Complex;
+use rustfft::FftPlanner;
+use serde::{Deserialize, Serialize};
+
+use super::View;
+use crate::encoder::Pass;
+use crate::encoder::tap::TapId;
+use crate::error::Result;
+use crate::model::Model;
+use crate::model::statistics::Statistics;
+use crate::objective::{Bound, Objective, Quantity};
+use crate::param::{Basis, Parameterisation};
+use crate::seed::{Key, Purpose};
+use crate::transform::preset::preset;
+use crate::transform::{Transform, sample};
+
+/// Transforms under which the robust objective is measured.
+pub const ROBUST_SAMPLES: u64 = 64;
+
+/// How the unit stands among the units of its tap on this picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Selectivity {
+    /// Standard deviations above the unit's mean; below, for a negative objective.
+    pub z: f64,
+    /// 1 when no unit of the tap stands out more.
+    pub rank: usize,
+    /// Units of the tap.
+    pub of: usize,
+    /// What the means and deviations were measured on.
+    pub statistics: String,
+}
+
+/// The quality numbers of one picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// The objective without transforms.
+    pub clean: f64,
+    /// Its mean over 64 fixed draws of the `lucid` transforms.
+    pub robust_mean: f64,
+    /// The standard deviation over those draws.
+    pub robust_sd: f64,
+    /// `robust_mean / clean`, where `clean` is not 0.
+    pub robust_ratio: Option<f64>,
+    /// Absent when the objective reads no single unit.
+    pub selectivity: Option<Selectivity>,
+    /// The slope of the amplitude spectrum in log-log scale between 2 cycles per image and a
+    /// quarter of the sampling rate; photographs have about -1.4. Absent below 16 pixels.
+    pub spectrum_slope: Option<f64>,
+}
+
+/// Noise images on which a tap's usual responses are measured where none are shipped.
+const NOISE_IMAGES: u64 = 32;
+
+/// How much stronger than an ascent's first image the noise is: its pixels then vary about as
+/// much as a photograph's.
+const NOISE_CONTRAST: f64 = 30.0;
+
+/// Measures pictures of one model.
+pub struct Judge<'a> {
+    model: &'a Model,
+    statistics: Mutex<HashMap<(TapId, usize), Arc<Statistics>>>,
+}
+
+impl<'a> Judge<'a> {
+    /// A judge for one model; a tap's usual responses are measured when they are first needed.
+    pub fn new(model: &'a Model) -> Self {
+        Self {
+            model,
+            statistics: Mutex::default(),
+        }
+    }
+
+    /// Measures a picture `(1, 3, size, size)` in [0, 1].
+    pub fn measure(&self, objective: &Objective, image: &Tensor) -> Result<Quality> {
+        let side = image.dim(2)?;
+        let image = image.to_dtype(self.model.encoder.dtype())?;
+        let bound = Bound::new(objective, &self.model.encoder)?;
+        let evaluate = |transforms: &[Transform], draw: u64| -> Result<f64> {
+            let pass = self.look(&image, transforms, draw, bound.taps())?;
+            Ok(bound
+                .evaluate(&self.model.encoder, &pass, Some(&image))?
+                .value)
+        };
+        let clean = evaluate(&[], 0)?;
+        let transforms = preset("lucid")
+            .map(|preset| preset.transforms)
+            .unwrap_or_default();
+        let robust: Vec<f64> = (0..ROBUST_SAMPLES)
+            .map(|draw| evaluate(&transforms, draw))
+            .collect::<Result<_>>()?;
+        let robust_mean = robust.iter().sum::<f64>() / robust.len() as f64;
+        let variance = robust
+            .iter()
+            .map(|value| (value - robust_mean).powi(2))
+            .sum::<f64>()
+            / robust.len() as f64;
+        Ok(Quality {
+            clean,
+            robust_mean,
+            robust_sd: variance.sqrt(),
+            robust_ratio: (clean != 0.0).then(|| robust_mean / clean),
+            selectivity: self.selectivity(objective, &image, side)?,
+            spectrum_slope: spectrum_slope(&image)?,
+        })
+    }
+
+    /// A pass over the picture under one draw of the transforms.
+    fn look(
+        &self,
+        image: &Tensor,
+        transforms: &[Transform],
+        draw: u64,
+        taps: &[TapId],
+    ) -> Result<Pass<'_>> {
+        let side = image.dim(2)?;
+        let view = View::new(self.model, side, taps);
+        let mut stream = Key::new(0, "robustness", 0).stream(Purpose::Robustness, draw);
+        let warp = view.warp(sample(transforms, side, view.side(), &mut stream));
+        self.model.encoder.forward(&warp.forward(image)?, taps)
+    }
+
+    fn selectivity(
+        &self,
+        objective: &Objective,
+        image: &Tensor,
+        side: usize,
+    ) -> Result<Option<Selectivity>> {
+        let Some((tap, unit, sign)) = leading_unit(self.model, objective) else {
+            return Ok(None);
+        };
+        let pass = self.look(image, &[], 0, &[tap])?;
+        let means = Statistics::channel_means(&self.model.encoder, tap, &pass)?;
+        let statistics = self.statistics(tap, side)?;
+        let z = |(channel, &value): (usize, &f64)| sign * statistics.z(channel, value);
+        let z: Vec<f64> = means[0].iter().enumerate().map(z).collect();
+        Ok(Some(Selectivity {
+            z: z[unit],
+            rank: 1 + z.iter().filter(|&&other| other > z[unit]).count(),
+            of: z.len(),
+            statistics: statistics.source.clone(),
+        }))
+    }
+
+    /// The usual responses of a tap's units: shipped, or measured once on noise of this size.
+    fn statistics(&self, tap: TapId, side: usize) -> Result<Arc<Statistics>> {
+        let mut known = self
+            .statistics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(statistics) = known.get(&(tap, side)) {
+            return Ok(statistics.clone());
+        }
+        let statistics = match self.model.statistics(tap) {
+            Some(shipped) => shipped,
+            None => self.measure_on_noise(tap, side)?,
+        };
+        let statistics = Arc::new(statistics);
+        known.insert((tap, side), statistics.clone());
+        Ok(statistics)
+    }
+
+    fn measure_on_noise(&self, tap: TapId, side: usize) -> Result<Statistics> {
+        let parameterisation = Parameterisation::new(Basis::Fourier { decay: 1.0 }, side);
+        let mut images = Vec::new();
+        for index in 0..NOISE_IMAGES {
+            let mut stream = Key::new(0, "noise", 0).stream(Purpose::Statistics, index);
+            let parameters = parameterisation.initial(&mut stream, self.model.encoder.dtype())?;
+            let image = parameterisation.image(&(parameters * NOISE_CONTRAST)?)?;
+            let pass = self.look(&image, &[], 0, &[tap])?;
+            images.extend(Statistics::channel_means(&self.model.encoder, tap, &pass)?);
+        }
+        Ok(Statistics::of(
+            &images,
+            format!("{NOISE_IMAGES} images of 1/f noise"),
+        ))
+    }
+}
+
+/// The tap and channel of the first unit, and the sign of its weight.
+fn leading_unit(model: &Model, objective: &Objective) -> Option<(TapId, usize, f64)> {
+    objective
+        .terms()
+        .iter()
+        .find_map(|(weight, quantity)| match quantity {
+            Quantity::Unit { tap, unit, .. } => {
+                let id = match tap {
+                    Some(name) => model.encoder.find(name)?,
+                    None => model.encoder.default_tap(),
+                };
+                Some((id, *unit, f64::from(weight.signum())))
+            }
+            _ => None,
+        })
+}
+
+/// The least-squares slope of log amplitude over log frequency, each ring one cycle per image
+/// wide and weighted equally, on the mean of the three channels.
+fn spectrum_slope(image: &Tensor) -> Result<Option<f64>> {
+    let side = image.dim(2)?;
+    if side < 16 {
+        return Ok(None);
+    }
+    let grey: Vec<f64> = image
+        .mean(1)?
+        .flatten_all()?
+        .to_dtype(DType::F64)?
+        .to_vec1()?;
+    let mut plane: Vec<Complex<f64>> = grey.iter().map(|&x| Complex::new(x, 0.0)).collect();
+    let fft = FftPlanner::new().plan_fft_forward(side);
+    for _ in 0..2 {
+        fft.process(&mut plane);
+        plane = (0..side * side)
+            .map(|i| plane[i % side * side + i / side])
+            .collect();
+    }
+    let mut rings = vec![(0.0, 0usize); side / 4 + 1];
+    for (index, bin) in plane.iter().enumerate() {
+        let folded = |k: usize| k.min(side - k) as f64;
+        let ring = folded(index / side).hypot(folded(index % side)).round() as usize;
+        if let Some((sum, count)) = rings.get_mut(ring) {
+            *sum += bin.norm();
+            *count += 1;
+        }
+    }
+    let points: Vec<(f64, f64)> = rings
+        .iter()
+        .enumerate()
+        .skip(2)
+        .filter(|(_, (sum, _))| *sum > 0.0)
+        .map(|(ring, (sum, count))| ((ring as f64).ln(), (sum / *count as f64).ln()))
+        .collect();
+    if points.len() < 2 {
+        return Ok(None);
+    }
+    let count = points.len() as f64;
+    let (mean_x, mean_y) = points
+        .iter()
+        .fold((0.0, 0.0), |(x, y), p| (x + p.0 / count, y + p.1 / count));
+    let covariance: f64 = points.iter().map(|p| (p.0 - mean_x) * (p.1 - mean_y)).sum();
+    let variance: f64 = points.iter().map(|p| (p.0 - mean_x).powi(2)).sum();
+    Ok(Some(covariance / variance))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fourier::Synthesis;
+    use candle_core::Device;
+
+    /// A spectrum of constant amplitude and varied phase, scaled by 1 / f^1.5, has that slope.
+    #[test]
+    fn the_slope_of_a_power_law_is_found() {
+        let side = 64;
+        let phases: Vec<f64> = (0..side * 33)
+            .flat_map(|i| {
+                let phase = (i * i) as f64 * 0.618;
+                [phase.cos(), phase.sin()]
+            })
+            .collect();
+        let spectrum = Tensor::from_vec(phases, (1, 1, side, 33, 2), &Device::Cpu).unwrap();
+        let plane = Synthesis::new(side, side, 1.5).forward(&spectrum).unwrap();
+        let image = Tensor::cat(&[&plane, &plane, &plane], 1).unwrap();
+        let slope = spectrum_slope(&image).unwrap().unwrap();
+        assert!((slope + 1.5).abs() < 0.08, "{slope}");
+    }
+}

@@ -1,0 +1,39 @@
+//! How the encoder looks at a canvas.
+
+use crate::encoder::tap::TapId;
+use crate::model::Model;
+use crate::ops::warp::{Sampling, Warp};
+
+/// The encoder's square input for a canvas, with the model's normalisation.
+#[derive(Debug, Clone)]
+pub struct View {
+    side: usize,
+    mean: [f64; 3],
+    deviation: [f64; 3],
+}
+
+impl View {
+    /// For a canvas of `canvas x canvas` pixels when `taps` are read.
+    pub fn new(model: &Model, canvas: usize, taps: &[TapId]) -> Self {
+        Self {
+            side: model.encoder.view(canvas, taps),
+            mean: model.normalisation.mean.map(f64::from),
+            deviation: model.normalisation.deviation.map(f64::from),
+        }
+    }
+
+    /// The side of the encoder's input.
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
+    /// The warp of one image.
+    pub fn warp(&self, sampling: Sampling) -> Warp {
+        Warp {
+            size: (self.side, self.side),
+            samplings: vec![sampling],
+            mean: self.mean,
+            deviation: self.deviation,
+        }
+    }
+}

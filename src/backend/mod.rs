@@ -1,0 +1,27 @@
+//! What the operations stand on: typed views of tensors, matrix products, and the thread pool.
+//!
+//! Everything that touches a device's memory or is `unsafe` lives here.
+
+pub mod cpu;
+pub mod threads;
+
+/// Runs `$body` with `$t` bound to the element type of `$tensor`: `f32`, or `f64` for checks.
+macro_rules! by_dtype {
+    ($tensor:expr, $t:ident => $body:expr) => {
+        match $tensor.dtype() {
+            candle_core::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            candle_core::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            dtype => Err($crate::Error::new(
+                $crate::error::Kind::Internal,
+                format!("no CPU kernel for {dtype:?}"),
+            )),
+        }
+    };
+}
+pub(crate) use by_dtype;

@@ -1,0 +1,59 @@
+//! The command line: what can be typed, and what each command does with it.
+
+mod encode;
+mod layers;
+mod models;
+mod options;
+mod progress;
+mod render;
+mod replay;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+
+/// Pictures of what the neurons of CLIP's image encoder respond to.
+#[derive(Debug, Parser)]
+#[command(
+    name = "percept",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(after_help = "Examples:
+  percept render                                  a neuron of the embedded model, no network needed
+  percept render 491 layer4.0.sum:0..8            several neurons, one picture each
+  percept render 89 --model RN50x4.pt             OpenAI's own file: the paper's neuron 89
+  percept layers --model ViT-B/32                 the taps that can be read
+
+`percept help COMMAND` tells more about each command.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Render(render::Render),
+    Replay(replay::Replay),
+    Encode(encode::Encode),
+    Layers(layers::Layers),
+    Models(models::Models),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever the command could not do; what it had finished by then is on disk.
+    pub fn run(self) -> Result<()> {
+        match self.command {
+            Command::Render(command) => command.run(),
+            Command::Replay(command) => command.run(),
+            Command::Encode(command) => command.run(),
+            Command::Layers(command) => command.run(),
+            Command::Models(command) => command.run(),
+        }
+    }
+}

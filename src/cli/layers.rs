@@ -1,0 +1,96 @@
+//! `percept layers`.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::options::ModelArgs;
+use crate::error::Result;
+
+/// List a model's taps: the places whose units can be rendered
+///
+/// The grid is that of the model's own input size. Rendering a unit of the `embedding` needs that
+/// size; the other taps of a ResNet take any canvas. The tap marked * is the one that a bare unit
+/// number means.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  percept layers
+  percept layers --model RN50x4 --json")]
+pub struct Layers {
+    #[command(flatten)]
+    model: ModelArgs,
+
+    /// Print a JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+
+    /// No download progress
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    tap: &'a str,
+    units: usize,
+    rows: usize,
+    columns: usize,
+    default: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    model: &'a str,
+    origin: &'a str,
+    format: String,
+    sha256: &'a str,
+    resolution: usize,
+    activation: String,
+    taps: Vec<Row<'a>>,
+}
+
+impl Layers {
+    pub fn run(self) -> Result<()> {
+        let model = self.model.load(self.quiet)?;
+        let default = model.encoder.default_tap();
+        let taps = model.encoder.taps();
+        let taps = taps.iter().enumerate().map(|(index, tap)| {
+            let (rows, columns) = tap.grid(model.encoder.resolution());
+            Row {
+                tap: &tap.name,
+                units: tap.channels,
+                rows,
+                columns,
+                default: index == default.0,
+            }
+        });
+        let answer = Answer {
+            model: &model.name,
+            origin: &model.origin,
+            format: model.format.to_string(),
+            sha256: &model.digest,
+            resolution: model.encoder.resolution(),
+            activation: model.activation.to_string(),
+            taps: taps.collect(),
+        };
+        if self.json {
+            println!(
+                "{}",
+                serde_json::to_string_pretty(&answer).unwrap_or_default()
+            );
+            return Ok(());
+        }
+        println!(
+            "{} ({}), {}x{} pixels, {}",
+            answer.model, answer.format, answer.resolution, answer.resolution, answer.activation
+        );
+        println!("{:<18} {:>6}  GRID", "TAP", "UNITS");
+        for row in answer.taps {
+            let mark = if row.default { " *" } else { "" };
+            println!(
+                "{:<18} {:>6}  {}x{}{mark}",
+                row.tap, row.units, row.rows, row.columns
+            );
+        }
+        Ok(())
+    }
+}

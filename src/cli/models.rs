@@ -1,0 +1,58 @@
+//! `percept models`.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::model::spec::KNOWN;
+
+/// List the models that are known by name
+///
+/// Any other CLIP in the same layouts loads too: give --model a hub id or a path.
+#[derive(Debug, Args)]
+pub struct Models {
+    /// Print a JSON array instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: &'static str,
+    /// Where `--model NAME` looks: in OpenAI's cache for this file, then on the hub.
+    file: &'static str,
+    hub_id: &'static str,
+    sha256: &'static str,
+}
+
+impl Models {
+    pub fn run(self) -> Result<()> {
+        let mut rows = vec![Row {
+            name: "mini",
+            file: "embedded",
+            hub_id: "",
+            sha256: "",
+        }];
+        rows.extend(KNOWN.iter().map(|model| Row {
+            name: model.name,
+            file: model.openai_file,
+            hub_id: model.hub_id,
+            sha256: model.openai_sha256,
+        }));
+        if self.json {
+            println!(
+                "{}",
+                serde_json::to_string_pretty(&rows).unwrap_or_default()
+            );
+            return Ok(());
+        }
+        println!("{:<16} {:<20} HUB ID", "NAME", "OPENAI'S FILE");
+        for row in rows {
+            println!(
+                "{}",
+                format!("{:<16} {:<20} {}", row.name, row.file, row.hub_id).trim_end()
+            );
+        }
+        Ok(())
+    }
+}

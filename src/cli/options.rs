@@ -1,0 +1,59 @@
+//! Options that several commands share.
+
+use clap::Args;
+
+use crate::backend::threads::use_threads;
+use crate::error::{Result, bail};
+use crate::model::spec::Activation;
+use crate::model::{Model, Options};
+
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// Which CLIP: `mini` (embedded), a known name such as RN50x4 or ViT-B/32, a hub id such as
+    /// timm/resnet50x4_clip.openai, or a path to weights
+    ///
+    /// Weights may be OpenAI's .pt archive, a state dict, an open_clip checkpoint, a safetensors
+    /// file, or a Hugging Face directory. `percept models` lists the known names.
+    #[arg(long, short, value_name = "MODEL", default_value = "mini")]
+    pub model: String,
+
+    /// The transformers' activation: quick-gelu or gelu; taken from the weights' configuration or
+    /// origin by default
+    #[arg(long, value_name = "NAME")]
+    pub activation: Option<Activation>,
+}
+
+impl ModelArgs {
+    pub fn load(&self, quiet: bool) -> Result<Model> {
+        load(&self.model, self.activation, quiet)
+    }
+}
+
+/// Loads a model by name.
+pub fn load(name: &str, activation: Option<Activation>, quiet: bool) -> Result<Model> {
+    Model::load(
+        name,
+        Options {
+            activation,
+            show_progress: !quiet,
+            ..Options::default()
+        },
+    )
+}
+
+#[derive(Debug, Args)]
+pub struct ThreadArgs {
+    /// Threads to use; all cores by default. Pictures do not depend on it
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+impl ThreadArgs {
+    pub fn apply(&self) -> Result<()> {
+        match self.threads {
+            Some(0) => bail!(Request, "0 threads cannot work: give --threads 1 or more"),
+            Some(count) => use_threads(count),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The progress bar of an ascent, and the way to stop it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::ascent::Watch;
+use crate::error::{Error, Kind, Result};
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// The exit code of a program that Ctrl-C ended at once.
+const KILLED: i32 = 130;
+
+/// Makes the first Ctrl-C end the run after the step in hand, and the second at once.
+pub fn stop_on_ctrl_c() -> Result<()> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::SeqCst) {
+            std::process::exit(KILLED);
+        }
+        eprintln!("\nstopping after this step; once more to stop at once");
+    })
+    .map_err(|source| Error::new(Kind::Internal, "cannot listen for Ctrl-C").caused_by(source))
+}
+
+/// Whether Ctrl-C was pressed.
+pub fn is_stopped() -> bool {
+    STOP.load(Ordering::SeqCst)
+}
+
+/// A bar over all steps of all pictures; silent when it is not on a terminal.
+pub struct Progress {
+    bar: ProgressBar,
+    images_in_batch: AtomicUsize,
+    done_before: AtomicU64,
+}
+
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+
+impl Progress {
+    pub fn new(images: usize, steps: usize, quiet: bool) -> Self {
+        let target = if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let bar = ProgressBar::with_draw_target(Some((images * steps) as u64), target);
+        let style = ProgressStyle::with_template(
+            "{msg} [{bar:30}] {percent}%, {units} units/min, {eta} left",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+        .with_key(
+            "units",
+            move |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = write!(out, "{:.1}", 60.0 * state.per_sec() / steps.max(1) as f64);
+            },
+        );
+        bar.set_style(style);
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self {
+            bar,
+            images_in_batch: AtomicUsize::new(1),
+            done_before: AtomicU64::new(0),
+        }
+    }
+
+    /// Announces the next batch.
+    pub fn start_batch(&self, images: usize, label: String) {
+        self.done_before
+            .store(self.bar.position(), Ordering::Relaxed);
+        self.images_in_batch.store(images, Ordering::Relaxed);
+        self.bar.set_message(label);
+    }
+
+    /// Prints a line to standard output without tearing the bar.
+    pub fn print(&self, line: &str) {
+        self.bar.suspend(|| println!("{line}"));
+    }
+
+    /// Prints a line to standard error without tearing the bar.
+    pub fn warn(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Watch for Progress {
+    fn stepped(&self, steps_done: usize) {
+        let images = self.images_in_batch.load(Ordering::Relaxed);
+        self.bar
+            .set_position(self.done_before.load(Ordering::Relaxed) + (images * steps_done) as u64);
+    }
+
+    fn should_stop(&self) -> bool {
+        is_stopped()
+    }
+}

@@ -1,0 +1,289 @@
+//! `percept render`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueHint};
+
+use super::options::{ModelArgs, ThreadArgs};
+use super::progress::{self, Progress};
+use crate::error::{Error, Result, bail};
+use crate::model::Model;
+use crate::model::weights::Format;
+use crate::output::file;
+use crate::param::Basis;
+use crate::recipe::{self, Recipe, Request};
+use crate::render::{Finished, Renderer};
+
+/// The unit that `percept render` shows when none is named: one of the embedded model's that
+/// people recognise.
+const SHOWPIECE: &str = "491";
+
+/// Images in flight at once unless told otherwise; each holds its activations.
+const DEFAULT_BATCH: usize = 8;
+
+/// Render what one or several units respond to
+///
+/// Climbs each unit's activation by gradient ascent on a Fourier-parameterised image under random
+/// transforms, writes a PNG and a JSON sidecar, and prints one line of numbers a picture: the
+/// objective without transforms, its mean and deviation under 64 fixed transforms, how the unit
+/// ranks among its layer's on the picture, and the slope of the picture's spectrum.
+#[derive(Debug, Args)]
+#[command(after_help = "Units and objectives:
+  491                            a unit of the model's default tap
+  layer4.0.sum:491               a unit of a tap (`percept layers` lists them)
+  layer4.0.sum:0..16             a range, one picture each; also lists: 3,5,8
+  layer4.0.sum:491@0,1           one position, row and column; also @centre
+  -491                           its negative (as does --negative)
+  'layer3:12 + 0.5*layer3:40 - 2*tv'   a sum of units and penalties (l2, tv)
+  'direction(layer4.0.sum, v.npy, 2)'  a vector: dot product times cosine to the power 2
+
+Examples:
+  percept render 491
+  percept render layer4.0.sum:0..64 --steps 256 --batch 16 --out sheet/
+  percept render 89 --model RN50x4 --preset goh2021 --steps 1024
+  percept render --model ViT-B/32 blocks.10.mlp:7 --negative")]
+pub struct Render {
+    /// What to render, each a unit, a range or list of units, or an objective
+    #[arg(value_name = "UNIT", allow_negative_numbers = true)]
+    units: Vec<String>,
+
+    #[command(flatten)]
+    model: ModelArgs,
+
+    /// Steps of the ascent; the preset's by default (512, or 4096 for goh2021)
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+
+    /// Side of the canvas in pixels; the model's input size by default
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<usize>,
+
+    /// Root of all randomness [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Transforms and step length: lucid, goh2021 or none [default: lucid]
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+
+    /// Adam's step length; the preset's by default (0.05, or 0.02 for goh2021)
+    #[arg(long, value_name = "RATE")]
+    lr: Option<f64>,
+
+    /// Fourier parameterisation's exponent: larger is smoother [default: 1]
+    #[arg(long, value_name = "EXPONENT", conflicts_with = "pixel")]
+    decay: Option<f64>,
+
+    /// Climb in pixels instead of frequencies, for comparison
+    #[arg(long)]
+    pixel: bool,
+
+    /// For how many steps to redirect ReLUs that block the whole gradient [default: 16 for taps
+    /// after a ReLU, otherwise 0]
+    #[arg(long, value_name = "STEPS")]
+    redirect: Option<usize>,
+
+    /// What makes the units smallest instead of largest
+    #[arg(long)]
+    negative: bool,
+
+    /// Pictures of each unit, from different random starts
+    #[arg(long, value_name = "N")]
+    variants: Option<u32>,
+
+    /// Also keep the pictures after these steps, such as 32,64,128
+    #[arg(long, value_name = "STEPS", value_delimiter = ',')]
+    checkpoints: Vec<usize>,
+
+    /// How many times to enlarge the PNG; to 256 pixels or more by default, 1 keeps the canvas
+    #[arg(long, value_name = "FACTOR")]
+    scale: Option<u32>,
+
+    /// Images rendered side by side; pictures do not depend on it
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH)]
+    batch: usize,
+
+    #[command(flatten)]
+    threads: ThreadArgs,
+
+    /// A folder, or a file name ending in .png for a single picture
+    #[arg(long, short, value_name = "PATH", default_value = "outputs", value_hint = ValueHint::AnyPath)]
+    out: PathBuf,
+
+    /// Print one JSON object a picture instead of a line
+    #[arg(long)]
+    json: bool,
+
+    /// No progress bar and no remarks
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Render {
+    pub fn run(self) -> Result<()> {
+        self.threads.apply()?;
+        let model = self.model.load(self.quiet)?;
+        let recipes = self.request(&model)?.resolve(&model)?;
+        let files = self.files(&recipes)?;
+        for path in &files {
+            file::prepare_file(path)?;
+        }
+        if self.batch == 0 {
+            bail!(
+                Request,
+                "a batch of 0 images renders nothing: give --batch 1 or more"
+            );
+        }
+        progress::stop_on_ctrl_c()?;
+        let jobs: Vec<(Recipe, PathBuf)> = recipes.into_iter().zip(files).collect();
+        render_all(&model, &jobs, self.batch, self.quiet, self.json)
+    }
+
+    fn request(&self, model: &Model) -> Result<Request> {
+        let mut units = self.units.clone();
+        if units.is_empty() {
+            if model.format != Format::Embedded {
+                bail!(
+                    Request,
+                    "say what to render: a unit such as 89, or TAP:UNIT (`percept layers` lists the taps)"
+                );
+            }
+            units.push(SHOWPIECE.to_owned());
+        }
+        if let Some(decay) = self.decay {
+            recipe::check_decay(decay)?;
+        }
+        let basis = self.decay.map(|decay| Basis::Fourier { decay });
+        Ok(Request {
+            units,
+            negative: self.negative,
+            variants: self.variants,
+            preset: self.preset.clone(),
+            steps: self.steps,
+            learning_rate: self.lr,
+            size: self.size,
+            seed: self.seed,
+            basis: if self.pixel {
+                Some(Basis::Pixel)
+            } else {
+                basis
+            },
+            redirect_steps: self.redirect,
+            checkpoints: self.checkpoints.clone(),
+            scale: self.scale,
+        })
+    }
+
+    /// Where each picture goes.
+    fn files(&self, recipes: &[Recipe]) -> Result<Vec<PathBuf>> {
+        let is_file = self
+            .out
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
+        if !is_file {
+            return Ok(recipes
+                .iter()
+                .map(|recipe| self.out.join(file_name(recipe)))
+                .collect());
+        }
+        if recipes.len() > 1 {
+            bail!(
+                Request,
+                "{} pictures do not fit into one file {}: give --out a folder",
+                recipes.len(),
+                self.out.display()
+            );
+        }
+        Ok(vec![self.out.clone()])
+    }
+}
+
+/// A file name that tells two recipes of one command apart: model, objective, seed, variant.
+fn file_name(recipe: &Recipe) -> String {
+    let model = Path::new(&recipe.model.name)
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let plain = |text: &str| -> String {
+        let kept = text.replace(['+', '*', ' ', '/', '\\', ':', '(', ')', ',', '@'], "_");
+        kept.chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
+            .take(100)
+            .collect()
+    };
+    let variant = if recipe.variant > 0 {
+        format!("-v{}", recipe.variant)
+    } else {
+        String::new()
+    };
+    format!(
+        "{}-{}-s{}{variant}.png",
+        plain(&model),
+        plain(&recipe.objective),
+        recipe.seed
+    )
+}
+
+/// Renders batch after batch and writes every picture as its batch is done; reports failed units
+/// at the end, and goes on without them.
+pub fn render_all(
+    model: &Model,
+    jobs: &[(Recipe, PathBuf)],
+    batch: usize,
+    quiet: bool,
+    json: bool,
+) -> Result<()> {
+    let Some((first, _)) = jobs.first() else {
+        return Ok(());
+    };
+    let renderer = Renderer::new(model);
+    let progress = Progress::new(jobs.len(), first.steps, quiet);
+    let mut failures: Vec<Error> = Vec::new();
+    let mut rendered = 0;
+    for batch in jobs.chunks(batch) {
+        if progress::is_stopped() {
+            break;
+        }
+        progress.start_batch(
+            batch.len(),
+            format!("{}/{}", rendered + failures.len(), jobs.len()),
+        );
+        for finished in renderer.render(batch, &progress) {
+            match finished {
+                Ok(finished) => {
+                    rendered += 1;
+                    progress.print(&if json {
+                        json_line(&finished)
+                    } else {
+                        finished.to_string()
+                    });
+                }
+                Err(error) => {
+                    progress.warn(&format!("percept: {}", error.report()));
+                    failures.push(error);
+                }
+            }
+        }
+    }
+    progress.finish();
+    if progress::is_stopped() {
+        bail!(
+            Interrupted,
+            "stopped: {rendered} of {} pictures are written, the last batch as far as it had come",
+            jobs.len()
+        );
+    }
+    match failures.len() {
+        0 => Ok(()),
+        1 if jobs.len() == 1 => Err(failures.remove(0)),
+        count => Err(Error::new(
+            failures[0].kind(),
+            format!("{count} of {} pictures could not be made", jobs.len()),
+        )),
+    }
+}
+
+fn json_line(finished: &Finished) -> String {
+    serde_json::to_string(finished).unwrap_or_default()
+}

@@ -1,0 +1,76 @@
+//! `percept replay`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use super::options::{ThreadArgs, load};
+use super::progress;
+use super::render::render_all;
+use crate::error::{Error, Result, bail};
+use crate::output::{file, sidecar};
+use crate::recipe::Recipe;
+
+/// Render a picture again from its sidecar, or from the PNG itself
+///
+/// Runs the recorded recipe and says whether the new file has the same bytes as the old one.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  percept replay outputs/mini-layer4.0.sum_491-s0.json
+  percept replay figure.png --out again.png
+  percept replay rn50x4.json --model ~/weights/RN50x4.pt")]
+pub struct Replay {
+    /// A sidecar (.json) or a picture (.png) that percept wrote
+    #[arg(value_name = "SIDECAR", value_hint = ValueHint::FilePath)]
+    sidecar: PathBuf,
+
+    /// Where to write; beside the sidecar, as NAME.replay.png, by default
+    #[arg(long, short, value_name = "FILE.png", value_hint = ValueHint::FilePath)]
+    out: Option<PathBuf>,
+
+    /// Where the weights lie now, when they have moved; they must be the same
+    #[arg(long, short, value_name = "MODEL")]
+    model: Option<String>,
+
+    #[command(flatten)]
+    threads: ThreadArgs,
+
+    /// Print a JSON object instead of a line
+    #[arg(long)]
+    json: bool,
+
+    /// No progress bar and no remarks
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Replay {
+    pub fn run(self) -> Result<()> {
+        self.threads.apply()?;
+        let stored = sidecar::read::<Recipe>(&self.sidecar)?;
+        let recipe = stored.recipe;
+        let name = self.model.as_deref().unwrap_or(&recipe.model.name);
+        let model = load(name, Some(recipe.model.activation), self.quiet)?;
+        recipe
+            .check(&model)
+            .map_err(|error| error.context(format!("cannot replay {}", self.sidecar.display())))?;
+        let out = self
+            .out
+            .unwrap_or_else(|| self.sidecar.with_extension("replay.png"));
+        file::prepare_file(&out)?;
+        progress::stop_on_ctrl_c()?;
+        render_all(&model, &[(recipe, out.clone())], 1, self.quiet, self.json)?;
+        let bytes = std::fs::read(&out).map_err(|source| Error::io("cannot read", &out, source))?;
+        if stored.sha256 != file::sha256(&bytes) {
+            bail!(
+                Numeric,
+                "{} differs from the recorded picture: it was made by another version of percept or on another processor",
+                out.display()
+            );
+        }
+        if !self.quiet {
+            eprintln!("the same bytes as the recorded picture");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! The frozen vision towers: activations at taps on the way forward, the cotangent of the image
+//! on the way back.
+
+pub mod architecture;
+pub mod layer;
+pub mod positions;
+pub mod program;
+pub mod resnet;
+pub mod tap;
+pub mod transformer;
+pub mod vit;
+pub mod weights;
+
+use candle_core::{DType, Tensor};
+
+use crate::error::{Result, bail};
+use architecture::{Architecture, Vision};
+use layer::Rules;
+use program::{Program, Run};
+use tap::{Layout, Tap, TapId};
+use weights::Weights;
+
+/// A CLIP image encoder whose weights never change.
+pub struct Encoder {
+    program: Program,
+    vision: Vision,
+    resolution: usize,
+    dtype: DType,
+}
+
+impl Encoder {
+    /// Takes the vision tower's tensors out of `weights`; computes in `dtype` (`F32`, or `F64`
+    /// for checks).
+    ///
+    /// # Errors
+    /// When a tensor is missing or misshapen.
+    pub fn new(architecture: &Architecture, weights: &mut Weights, dtype: DType) -> Result<Self> {
+        let program = match architecture.vision {
+            Vision::ResNet(shape) => resnet::build(shape, architecture, weights, dtype)?,
+            Vision::Vit(shape) => vit::build(shape, architecture, weights, dtype)?,
+        };
+        Ok(Self {
+            program,
+            vision: architecture.vision,
+            resolution: architecture.resolution,
+            dtype,
+        })
+    }
+
+    /// Every tap, in the order of the forward pass.
+    pub fn taps(&self) -> &[Tap] {
+        self.program.taps()
+    }
+
+    /// A tap by its canonical name.
+    pub fn find(&self, name: &str) -> Option<TapId> {
+        self.taps()
+            .iter()
+            .position(|tap| tap.name == name)
+            .map(TapId)
+    }
+
+    /// What is known of a tap.
+    pub fn tap(&self, id: TapId) -> &Tap {
+        &self.taps()[id.0]
+    }
+
+    /// The tap that a bare unit number means: the last block's residual sum for a ResNet, the
+    /// hidden units of the last but one block's MLP for a ViT.
+    pub fn default_tap(&self) -> TapId {
+        let name = match self.vision {
+            Vision::ResNet(shape) => format!("layer4.{}.sum", shape.blocks[3] - 1),
+            Vision::Vit(shape) => format!("blocks.{}.mlp", shape.depth.saturating_sub(2)),
+        };
+        self.find(&name).unwrap_or(TapId(0))
+    }
+
+    /// The height and width of the images that the model was trained on.
+    pub fn resolution(&self) -> usize {
+        self.resolution
+    }
+
+    /// The element type that the encoder computes in.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The side of the encoder's input for a canvas of `canvas` pixels, when these taps are
+    /// read: the nearest multiple of the trunk's stride where the tap allows any size, the
+    /// model's resolution where it does not.
+    pub fn view(&self, canvas: usize, taps: &[TapId]) -> usize {
+        match self.vision {
+            Vision::ResNet(_) if !self.reads_embedding(taps) => {
+                let cells = (canvas + resnet::STRIDE / 2) / resnet::STRIDE;
+                cells.max(1) * resnet::STRIDE
+            }
+            _ => self.resolution,
+        }
+    }
+
+    fn reads_embedding(&self, taps: &[TapId]) -> bool {
+        taps.iter()
+            .any(|&tap| self.tap(tap).layout == Layout::Vector)
+    }
+
+    /// Runs `(n, 3, h, w)` normalised pixels up to the deepest of `taps` and keeps their
+    /// activations, with what a pullback needs.
+    ///
+    /// # Errors
+    /// When the image's size does not fit the model and these taps.
+    pub fn forward(&self, x: &Tensor, taps: &[TapId]) -> Result<Pass<'_>> {
+        let (_, channels, height, width) = match x.dims4() {
+            Ok(dims) if dims.1 == 3 => dims,
+            _ => bail!(
+                Input,
+                "an image batch has the shape (n, 3, h, w), not {:?}",
+                x.dims()
+            ),
+        };
+        debug_assert_eq!(channels, 3);
+        let resolution = self.resolution;
+        match self.vision {
+            Vision::ResNet(_) if !self.reads_embedding(taps) => {
+                let smallest = resnet::STRIDE;
+                if height < smallest || width < smallest {
+                    bail!(
+                        Input,
+                        "a {height}x{width} image is too small for this model: give at least {smallest}x{smallest}"
+                    );
+                }
+            }
+            _ if (height, width) != (resolution, resolution) => {
+                bail!(
+                    Input,
+                    "this model reads images of {resolution}x{resolution} pixels at this tap, not {height}x{width}"
+                )
+            }
+            _ => {}
+        }
+        let run = self.program.run(&x.to_dtype(self.dtype)?, taps)?;
+        Ok(Pass { encoder: self, run })
+    }
+}
+
+/// One forward pass: the activations at its taps, and the way back.
+pub struct Pass<'a> {
+    encoder: &'a Encoder,
+    run: Run,
+}
+
+impl Pass<'_> {
+    /// The activation at a tap that the pass was asked for: `(n, channels, h, w)`,
+    /// `(n, tokens, channels)` or `(n, channels)`, as the tap's layout says.
+    ///
+    /// # Errors
+    /// When the pass was not asked for it.
+    pub fn activation(&self, tap: TapId) -> Result<&Tensor> {
+        match self.run.activation(tap) {
+            Some(activation) => Ok(activation),
+            None => bail!(
+                Internal,
+                "the pass did not keep {}",
+                self.encoder.tap(tap).name
+            ),
+        }
+    }
+
+    /// The cotangent of the pixels, from cotangents at taps that the pass was asked for.
+    pub fn pullback(&self, cotangents: &[(TapId, Tensor)], rules: Rules) -> Result<Tensor> {
+        self.encoder.program.pullback(&self.run, cotangents, rules)
+    }
+}

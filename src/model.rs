@@ -1,0 +1,117 @@
+//! A CLIP: where its weights lie, what they are made of, its two towers.
+
+pub mod preprocess;
+pub mod spec;
+pub mod statistics;
+pub mod text;
+pub mod weights;
+
+use candle_core::DType;
+
+use crate::encoder::Encoder;
+use crate::encoder::architecture::Architecture;
+use crate::encoder::tap::TapId;
+use crate::encoder::weights::Weights;
+use crate::error::Result;
+use crate::ops::gelu::Gelu;
+use preprocess::Normalisation;
+use spec::{Activation, Source};
+use statistics::Statistics;
+use text::Text;
+use weights::{Checkpoint, Format};
+
+/// A loaded model.
+pub struct Model {
+    /// What the user asked for: a known name, a hub id or a path.
+    pub name: String,
+    /// Where the weights were found.
+    pub origin: String,
+    /// The format they were in.
+    pub format: Format,
+    /// The SHA-256 of the weights, in hexadecimal.
+    pub digest: String,
+    /// The shapes.
+    pub architecture: Architecture,
+    /// The activation of the transformers' MLPs; no part of a ResNet's image encoder.
+    pub activation: Activation,
+    /// The normalisation of the pixels.
+    pub normalisation: Normalisation,
+    /// The image encoder.
+    pub encoder: Encoder,
+    /// The text encoder, where the checkpoint has one.
+    pub text: Option<Text>,
+}
+
+/// How to load a model.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Overrules the activation that the checkpoint or its origin implies.
+    pub activation: Option<Activation>,
+    /// The encoder's element type.
+    pub dtype: DType,
+    /// Whether a download shows its progress.
+    pub show_progress: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            activation: None,
+            dtype: DType::F32,
+            show_progress: false,
+        }
+    }
+}
+
+impl Model {
+    /// Loads `mini`, a known name, a hub id or a path.
+    ///
+    /// # Errors
+    /// When there is no such model, or its weights are not those of a CLIP: a missing,
+    /// misshapen or foreign tensor is named.
+    pub fn load(name: &str, options: Options) -> Result<Self> {
+        let checkpoint = weights::load(&Source::parse(name)?, options.show_progress)?;
+        Self::build(name, checkpoint, options)
+    }
+
+    fn build(name: &str, checkpoint: Checkpoint, options: Options) -> Result<Self> {
+        let activation = options
+            .activation
+            .or(checkpoint.activation)
+            .unwrap_or(Activation::QuickGelu);
+        let gelu = match activation {
+            Activation::QuickGelu => Gelu::Quick,
+            Activation::Gelu => Gelu::Exact,
+        };
+        let mut weights = Weights::new(checkpoint.tensors, &checkpoint.origin);
+        let architecture = Architecture::of(&weights, &checkpoint.origin, gelu)?;
+        let encoder = Encoder::new(&architecture, &mut weights, options.dtype)?;
+        let text = match architecture.text {
+            Some(shape) => Some(Text::new(shape, &architecture, &mut weights)?),
+            None => None,
+        };
+        weights.finish()?;
+        Ok(Self {
+            name: name.to_owned(),
+            origin: checkpoint.origin,
+            format: checkpoint.format,
+            digest: checkpoint.digest,
+            architecture,
+            activation,
+            normalisation: checkpoint.normalisation.map_or(
+                Normalisation::CLIP,
+                |(mean, deviation)| Normalisation { mean, deviation },
+            ),
+            encoder,
+            text,
+        })
+    }
+
+    /// The shipped statistics of a tap's units; only the embedded model has them.
+    pub fn statistics(&self, tap: TapId) -> Option<Statistics> {
+        match self.format {
+            Format::Embedded => Statistics::of_mini(&self.encoder.tap(tap).name),
+            _ => None,
+        }
+    }
+}

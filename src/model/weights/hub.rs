@@ -1,0 +1,124 @@
+//! Repositories of the Hugging Face hub, and the cache that its tools share.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+
+use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
+use hf_hub::{Cache, Repo};
+
+use super::package::Files;
+use crate::error::{Kind, bail};
+use crate::{Error, Result};
+
+/// A repository, of which only the files that are asked for are fetched.
+pub(super) struct Repository {
+    repo: Repo,
+    cache: Cache,
+    /// None where HF_HUB_OFFLINE forbids to ask the hub.
+    remote: Option<ApiRepo>,
+    listing: OnceCell<Vec<String>>,
+}
+
+impl Repository {
+    /// The repository `owner/name`. Nothing is fetched yet.
+    pub fn new(id: &str, show_progress: bool) -> Result<Self> {
+        if std::env::var_os("HF_HOME").is_none() && std::env::home_dir().is_none() {
+            bail!(
+                Io,
+                "there is no home folder to keep downloads in: set HF_HOME to a folder"
+            );
+        }
+        let repo = Repo::model(id.to_owned());
+        let remote = match is_offline() {
+            true => None,
+            false => {
+                let api = ApiBuilder::from_env().with_progress(show_progress).build();
+                Some(
+                    api.map_err(|error| hub_error(id, error))?
+                        .repo(repo.clone()),
+                )
+            }
+        };
+        Ok(Self {
+            repo,
+            cache: Cache::from_env(),
+            remote,
+            listing: OnceCell::new(),
+        })
+    }
+
+    /// Whether only the cache is looked at.
+    pub fn is_offline(&self) -> bool {
+        self.remote.is_none()
+    }
+
+    /// The folder of the cache that keeps this repository.
+    pub fn folder(&self) -> PathBuf {
+        self.cache.path().join(self.repo.folder_name())
+    }
+
+    fn listing(&self, remote: &ApiRepo) -> Result<&[String]> {
+        if let Some(listing) = self.listing.get() {
+            return Ok(listing);
+        }
+        let info = remote
+            .info()
+            .map_err(|error| hub_error(&self.repo.url(), error))?;
+        let names = info
+            .siblings
+            .into_iter()
+            .map(|sibling| sibling.rfilename)
+            .collect();
+        Ok(self.listing.get_or_init(|| names))
+    }
+}
+
+impl Files for Repository {
+    fn first<'n>(&self, names: &[&'n str]) -> Result<Option<(&'n str, PathBuf)>> {
+        let cached = self.cache.repo(self.repo.clone());
+        if let Some(found) = names
+            .iter()
+            .find_map(|&name| Some((name, cached.get(name)?)))
+        {
+            return Ok(Some(found));
+        }
+        let Some(remote) = &self.remote else {
+            return Ok(None);
+        };
+        let listing = self.listing(remote)?;
+        let Some(&name) = names
+            .iter()
+            .find(|&&name| listing.iter().any(|file| file == name))
+        else {
+            return Ok(None);
+        };
+        let path = remote.download(name).map_err(|error| {
+            let message = format!("the download of {name} from {} failed", self.repo.url());
+            Error::new(Kind::Network, message).caused_by(error)
+        })?;
+        Ok(Some((name, path)))
+    }
+}
+
+fn hub_error(id: &str, error: ApiError) -> Error {
+    let status = error.to_string();
+    let message = match ["401", "403", "404"]
+        .iter()
+        .any(|code| status.contains(code))
+    {
+        true => format!("the hub has no repository {id}, or does not show it to you"),
+        false => format!("the hub cannot be reached to look for {id}"),
+    };
+    Error::new(Kind::Network, message).caused_by(error)
+}
+
+fn is_offline() -> bool {
+    std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| means_yes(&value))
+}
+
+fn means_yes(value: &str) -> bool {
+    ["1", "true", "yes", "on"].contains(&value.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests;

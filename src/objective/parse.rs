@@ -1,0 +1,323 @@
+//! The spelling of objectives, read.
+//!
+//! ```text
+//! objective = ["-"] term { ("+" | "-") term }
+//! term      = [number "*"] quantity
+//! quantity  = [TAP ":"] UNIT ["@" (ROW "," COLUMN | "centre")]
+//!           | "direction(" TAP "," FILE ["," POWER] ")" | "l2" | "tv"
+//! ```
+
+use std::str::FromStr;
+
+use super::{Objective, Position, Quantity};
+use crate::encoder::tap::canonical;
+use crate::error::{Error, Result, bail};
+
+/// The most units that one range or list may name: more than any layer has.
+const MOST_UNITS: usize = 1 << 20;
+
+impl FromStr for Objective {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut terms = Vec::new();
+        for (sign, term) in split_terms(text)? {
+            let (weight, quantity) = parse_term(term).map_err(|error| in_objective(text, error))?;
+            terms.push((sign * weight, quantity));
+        }
+        Ok(Self { terms })
+    }
+}
+
+fn in_objective(text: &str, error: Error) -> Error {
+    if text.trim() == error.to_string() {
+        error
+    } else {
+        error.context(format!("cannot read the objective \"{text}\""))
+    }
+}
+
+/// Splits at the `+` and `-` between terms: those outside parentheses that follow a whole term,
+/// not an operator or a number's exponent.
+fn split_terms(text: &str) -> Result<Vec<(f32, &str)>> {
+    let mut terms = Vec::new();
+    let (mut sign, mut start, mut depth) = (1.0, 0, 0usize);
+    for (index, character) in text.char_indices() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            '+' | '-' if depth == 0 => {
+                let before = text[start..index].trim();
+                if before.is_empty() && terms.is_empty() && start == 0 {
+                    // The leading sign.
+                } else if before.is_empty() || before.ends_with('*') {
+                    bail!(
+                        Request,
+                        "the objective \"{text}\" has an operator without a term before \"{}\"",
+                        &text[index..]
+                    );
+                } else if is_exponent(before) {
+                    continue;
+                } else {
+                    terms.push((sign, before));
+                }
+                sign = if character == '-' { -1.0 } else { 1.0 };
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    let last = text[start..].trim();
+    if last.is_empty() {
+        bail!(
+            Request,
+            "the objective \"{text}\" ends without a term; give a unit such as layer4.2.sum:12"
+        );
+    }
+    terms.push((sign, last));
+    Ok(terms)
+}
+
+/// Whether `before` ends in a number's `e`, as in `1e-3`.
+fn is_exponent(before: &str) -> bool {
+    let Some(mantissa) = before.strip_suffix(['e', 'E']) else {
+        return false;
+    };
+    !mantissa.is_empty() && mantissa.chars().all(|c| c.is_ascii_digit() || c == '.')
+}
+
+fn parse_term(term: &str) -> Result<(f32, Quantity)> {
+    if !term.starts_with("direction(")
+        && let Some((weight, quantity)) = term.split_once('*')
+    {
+        let weight = weight.trim();
+        return match weight.parse::<f32>() {
+            Ok(value) if value.is_finite() => Ok((value, parse_quantity(quantity.trim())?)),
+            _ => bail!(Request, "\"{weight}\" before the * is not a number"),
+        };
+    }
+    Ok((1.0, parse_quantity(term)?))
+}
+
+fn parse_quantity(text: &str) -> Result<Quantity> {
+    match text {
+        "l2" => return Ok(Quantity::L2),
+        "tv" => return Ok(Quantity::Tv),
+        _ => {}
+    }
+    if let Some(rest) = text.strip_prefix("direction(") {
+        return parse_direction(rest);
+    }
+    let (tap, units, position) = parse_address(text)?;
+    match units.parse() {
+        Ok(unit) => Ok(Quantity::Unit {
+            tap,
+            unit,
+            position,
+        }),
+        Err(_) => bail!(
+            Request,
+            "\"{text}\" is not a unit: write TAP:NUMBER, such as layer4.2.sum:12, or a bare number for the model's default tap"
+        ),
+    }
+}
+
+fn parse_direction(rest: &str) -> Result<Quantity> {
+    let usage = "write direction(TAP, FILE) or direction(TAP, FILE, POWER)";
+    let Some(inner) = rest.strip_suffix(')') else {
+        bail!(
+            Request,
+            "\"direction({rest}\" has no closing parenthesis; {usage}"
+        );
+    };
+    let Some((tap, file)) = inner.split_once(',') else {
+        bail!(Request, "\"direction({rest}\" names no file; {usage}");
+    };
+    let (file, power) = match file
+        .rsplit_once(',')
+        .map(|(file, power)| (file, power.trim().parse()))
+    {
+        Some((file, Ok(power))) => (file, power),
+        _ => (file, 0),
+    };
+    if file.trim().is_empty() || tap.trim().is_empty() {
+        bail!(Request, "\"direction({rest}\" is incomplete; {usage}");
+    }
+    Ok(Quantity::Direction {
+        tap: canonical(tap),
+        file: file.trim().into(),
+        power,
+    })
+}
+
+/// Splits `[TAP:]UNITS[@POSITION]`.
+fn parse_address(text: &str) -> Result<(Option<String>, &str, Position)> {
+    let (tap, rest) = match text.rsplit_once(':') {
+        Some((tap, rest)) => (Some(canonical(tap)), rest),
+        None => (None, text),
+    };
+    let (units, position) = match rest.split_once('@') {
+        Some((units, position)) => (units, parse_position(position)?),
+        None => (rest, Position::Mean),
+    };
+    Ok((tap, units.trim(), position))
+}
+
+fn parse_position(text: &str) -> Result<Position> {
+    if matches!(text.trim(), "centre" | "center") {
+        return Ok(Position::Centre);
+    }
+    let numbers = text
+        .split_once(',')
+        .map(|(row, column)| (row.trim().parse(), column.trim().parse()));
+    match numbers {
+        Some((Ok(row), Ok(column))) => Ok(Position::Cell { row, column }),
+        _ => bail!(
+            Request,
+            "\"@{text}\" is not a position: write @ROW,COLUMN, such as @3,4, or @centre"
+        ),
+    }
+}
+
+/// Reads what `render` takes: an objective, or several units at once by ranges (`0..8`, the end
+/// left out) and lists (`89,550`), each an objective of its own.
+///
+/// # Errors
+/// When the text is neither.
+pub fn parse_units(text: &str) -> Result<Vec<Objective>> {
+    if let Some((tap, units, position)) = parse_address(text).ok()
+        && is_list(units)
+    {
+        let mut objectives = Vec::new();
+        for part in units.split(',') {
+            for unit in parse_range(part.trim(), text)? {
+                objectives.push(Objective::unit(tap.clone(), unit, position));
+            }
+            if objectives.len() > MOST_UNITS {
+                bail!(Request, "\"{text}\" names more than {MOST_UNITS} units");
+            }
+        }
+        return Ok(objectives);
+    }
+    Ok(vec![text.parse()?])
+}
+
+/// Whether the text is made of numbers, commas and ranges alone.
+fn is_list(units: &str) -> bool {
+    (units.contains(',') || units.contains(".."))
+        && units
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, ',' | '.' | ' '))
+}
+
+fn parse_range(part: &str, text: &str) -> Result<std::ops::Range<usize>> {
+    let range = match part.split_once("..") {
+        Some((start, end)) => start.trim().parse().ok().zip(end.trim().parse().ok()),
+        None => part
+            .parse()
+            .ok()
+            .and_then(|unit: usize| Some((unit, unit.checked_add(1)?))),
+    };
+    match range {
+        Some((start, end)) if start < end && end - start <= MOST_UNITS => Ok(start..end),
+        _ => bail!(
+            Request,
+            "\"{part}\" in \"{text}\" is not a unit or a range: write 89 or 0..16"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn quantity() -> impl Strategy<Value = Quantity> {
+        let position = prop_oneof![
+            Just(Position::Mean),
+            Just(Position::Centre),
+            (0usize..99, 0usize..99).prop_map(|(row, column)| Position::Cell { row, column }),
+        ];
+        let tap =
+            "(layer[1-4](\\.[0-9]{1,2}(\\.sum|\\.conv1)?)?|blocks\\.[0-9]{1,2}(\\.mlp)?|embedding)";
+        let unit = (proptest::option::of(tap), any::<u16>(), position).prop_map(
+            |(tap, unit, position)| Quantity::Unit {
+                tap,
+                unit: unit.into(),
+                position,
+            },
+        );
+        let direction = (tap, "[a-z0-9_+/-]{1,9}\\.npy", 0u32..4).prop_map(|(tap, file, power)| {
+            Quantity::Direction {
+                tap,
+                file: file.into(),
+                power,
+            }
+        });
+        prop_oneof![4 => unit, 1 => direction, 1 => Just(Quantity::L2), 1 => Just(Quantity::Tv)]
+    }
+
+    proptest! {
+        #[test]
+        fn spelling_round_trips(terms in proptest::collection::vec((-1e6f32..1e6, quantity()), 1..5)) {
+            let objective = Objective { terms };
+            let spelled = objective.to_string();
+            prop_assert_eq!(spelled.parse::<Objective>().unwrap(), objective, "{}", spelled);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC{0,40}") {
+            let _ = parse_units(&text);
+        }
+
+        #[test]
+        fn no_near_miss_makes_the_parser_panic(text in "[-+*0-9a-z.:@,() ]{0,30}") {
+            let _ = parse_units(&text);
+        }
+    }
+
+    #[test]
+    fn the_design_examples_read_as_meant() {
+        let objective: Objective = "layer4.2.sum:12 + 0.5*layer4.2.sum:40 - 1e-1*tv"
+            .parse()
+            .unwrap();
+        assert_eq!(
+            objective.to_string(),
+            "layer4.2.sum:12 + 0.5*layer4.2.sum:40 - 0.1*tv"
+        );
+        let neuron: Objective = "image_block_4/5/Add_6_0:89@3,4".parse().unwrap();
+        assert_eq!(neuron.to_string(), "layer4.5.sum:89@3,4");
+        let negative: Objective = "-89".parse().unwrap();
+        assert_eq!(negative.to_string(), "-89");
+    }
+
+    #[test]
+    fn ranges_and_lists_name_several_units() {
+        let spell = |text: &str| {
+            parse_units(text)
+                .unwrap()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(spell("layer4:0..3"), ["layer4:0", "layer4:1", "layer4:2"]);
+        assert_eq!(spell("89,550"), ["89", "550"]);
+        assert_eq!(
+            spell("layer4:1,5..7@1,2"),
+            ["layer4:1@1,2", "layer4:5@1,2", "layer4:6@1,2"]
+        );
+        for bad in [
+            "layer4:3..3",
+            "layer4:0..99999999999",
+            "1,,2",
+            "layer4:",
+            "2*",
+            "a + ",
+            "nan*3",
+            "x*tv",
+            "direction(layer4",
+        ] {
+            assert!(parse_units(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use realfft::num_complex::Complex;
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use rustfft::{Fft, FftPlanner};
+
+use super::Synthesis;
+use crate::backend::cpu::{Real, View, tensor};
+use crate::error::{Error, Kind, Result};
+
+/// The one-dimensional transforms of one size.
+pub struct Plans<T> {
+    rows_forward: Arc<dyn RealToComplex<T>>,
+    rows_inverse: Arc<dyn ComplexToReal<T>>,
+    columns_forward: Arc<dyn Fft<T>>,
+    columns_inverse: Arc<dyn Fft<T>>,
+}
+
+impl<T: Real> Plans<T> {
+    pub fn new(height: usize, width: usize) -> Self {
+        let mut rows = RealFftPlanner::new();
+        let mut columns = FftPlanner::new();
+        Self {
+            rows_forward: rows.plan_fft_forward(width),
+            rows_inverse: rows.plan_fft_inverse(width),
+            columns_forward: columns.plan_fft_forward(height),
+            columns_inverse: columns.plan_fft_inverse(height),
+        }
+    }
+}
+
+/// Picks the plans of an element type.
+pub trait Planned: Real {
+    fn plans(synthesis: &Synthesis) -> &Plans<Self>;
+}
+
+impl Planned for f32 {
+    fn plans(synthesis: &Synthesis) -> &Plans<f32> {
+        &synthesis.single
+    }
+}
+
+impl Planned for f64 {
+    fn plans(synthesis: &Synthesis) -> &Plans<f64> {
+        &synthesis.double
+    }
+}
+
+/// Transforms every column of a row-major `(height, columns)` plane in place.
+fn transform_columns<T: Real>(plane: &mut [Complex<T>], columns: usize, fft: &dyn Fft<T>) {
+    let mut column = vec![Complex::default(); fft.len()];
+    let mut scratch = vec![Complex::default(); fft.get_inplace_scratch_len()];
+    for x in 0..columns {
+        for (value, row) in column.iter_mut().zip(plane.chunks_exact(columns)) {
+            *value = row[x];
+        }
+        fft.process_with_scratch(&mut column, &mut scratch);
+        for (value, row) in column.iter().zip(plane.chunks_exact_mut(columns)) {
+            row[x] = *value;
+        }
+    }
+}
+
+fn failed(source: realfft::FftError) -> Error {
+    Error::new(Kind::Internal, "a Fourier transform failed").caused_by(source)
+}
+
+pub fn forward<T: Planned>(synthesis: &Synthesis, spectrum: &Tensor) -> Result<Tensor> {
+    let (images, channels) = (spectrum.dim(0)?, spectrum.dim(1)?);
+    let Synthesis { height, width, .. } = *synthesis;
+    let columns = synthesis.columns();
+    let plans = T::plans(synthesis);
+    let spectrum = View::<T>::of(spectrum)?;
+    let mut t = vec![T::zero(); images * channels * height * width];
+    let mut plane = Vec::with_capacity(height * columns);
+    for (bins, t) in spectrum
+        .chunks_exact(2 * height * columns)
+        .zip(t.chunks_exact_mut(height * width))
+    {
+        plane.clear();
+        plane.extend(
+            bins.chunks_exact(2)
+                .zip(&synthesis.scale)
+                .map(|(bin, &scale)| {
+                    let scale = T::of(scale);
+                    Complex::new(bin[0] * scale, bin[1] * scale)
+                }),
+        );
+        transform_columns(&mut plane, columns, &*plans.columns_inverse);
+        for (row, t) in plane
+            .chunks_exact_mut(columns)
+            .zip(t.chunks_exact_mut(width))
+        {
+            row[0].im = T::zero();
+            if width % 2 == 0 {
+                row[columns - 1].im = T::zero();
+            }
+            plans.rows_inverse.process(row, t).map_err(failed)?;
+        }
+    }
+    tensor(t, (images, channels, height, width))
+}
+
+pub fn pullback<T: Planned>(synthesis: &Synthesis, dt: &Tensor) -> Result<Tensor> {
+    let (images, channels, height, width) = dt.dims4()?;
+    let columns = synthesis.columns();
+    let plans = T::plans(synthesis);
+    let mut dt = View::<T>::of(dt)?.to_vec();
+    let mut plane = vec![Complex::default(); height * columns];
+    let mut spectrum = Vec::with_capacity(images * channels * height * columns * 2);
+    for dt in dt.chunks_exact_mut(height * width) {
+        for (row, dt) in plane
+            .chunks_exact_mut(columns)
+            .zip(dt.chunks_exact_mut(width))
+        {
+            plans.rows_forward.process(dt, row).map_err(failed)?;
+        }
+        transform_columns(&mut plane, columns, &*plans.columns_forward);
+        for (index, (bin, &scale)) in plane.iter().zip(&synthesis.scale).enumerate() {
+            let (y, x) = (index / columns, index % columns);
+            let alone = x == 0 || 2 * x == width;
+            let weight = T::of(if alone { scale } else { 2.0 * scale });
+            // A bin that is its own mirror image is real: its imaginary part has no effect, and
+            // must not be moved by rounding errors either.
+            let real = alone && (y == 0 || 2 * y == height);
+            spectrum.push(bin.re * weight);
+            spectrum.push(if real { T::zero() } else { bin.im * weight });
+        }
+    }
+    tensor(spectrum, (images, channels, height, columns, 2))
+}

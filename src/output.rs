@@ -1,0 +1,6 @@
+//! What a render leaves behind: a PNG that carries its recipe, and a JSON sidecar.
+
+pub mod file;
+pub mod picture;
+pub mod sidecar;
+pub mod tensors;

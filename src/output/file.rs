@@ -1,0 +1,146 @@
+//! Files that appear whole or not at all.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The folder that a file lies in.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Creates the folder and proves that a file can be made in it, so that a long run does not end
+/// without a place for its result.
+///
+/// # Errors
+/// When the folder cannot be made or written to.
+pub fn prepare_folder(folder: &Path) -> Result<()> {
+    let refused = |source| Error::io("cannot write into the folder", folder, source);
+    fs::create_dir_all(folder).map_err(refused)?;
+    tempfile::tempfile_in(folder).map_err(refused)?;
+    Ok(())
+}
+
+/// As [`prepare_folder`], for the folder of a file that will be written.
+///
+/// # Errors
+/// When the folder cannot be made or written to, or the path is a folder itself.
+pub fn prepare_file(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        let source = std::io::Error::from(std::io::ErrorKind::IsADirectory);
+        return Err(Error::io("cannot write", path, source));
+    }
+    prepare_folder(folder_of(path))
+}
+
+/// A file in the making, under another name in the folder of its place.
+pub struct Pending {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl Pending {
+    /// # Errors
+    /// When no file can be made there.
+    pub fn create(path: &Path) -> Result<Self> {
+        let file = tempfile::Builder::new()
+            .prefix(".percept-")
+            .permissions_like_a_new_file()
+            .tempfile_in(folder_of(path))
+            .map_err(|source| Error::io("cannot write", path, source))?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The file to write to.
+    pub fn file(&mut self) -> &mut fs::File {
+        self.file.as_file_mut()
+    }
+
+    /// Moves the finished file to its place, over what was there.
+    ///
+    /// # Errors
+    /// When the system refuses; the old file is then still there.
+    pub fn finish(self) -> Result<()> {
+        let Self { file, path } = self;
+        file.as_file()
+            .sync_all()
+            .map_err(|source| Error::io("cannot write", &path, source))?;
+        file.persist(&path)
+            .map_err(|error| Error::io("cannot write", &path, error.error))?;
+        Ok(())
+    }
+}
+
+/// Writes a whole file.
+///
+/// # Errors
+/// When the system refuses; nothing is then left behind, and what was there before stays.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut pending = Pending::create(path)?;
+    pending
+        .file()
+        .write_all(bytes)
+        .map_err(|source| Error::io("cannot write", path, source))?;
+    pending.finish()
+}
+
+/// The SHA-256 of some bytes, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Temporary files are private by default; a result is to be as readable as any other file.
+trait LikeANewFile {
+    fn permissions_like_a_new_file(&mut self) -> &mut Self;
+}
+
+impl LikeANewFile for tempfile::Builder<'_, '_> {
+    #[cfg(unix)]
+    fn permissions_like_a_new_file(&mut self) -> &mut Self {
+        use std::os::unix::fs::PermissionsExt;
+        self.permissions(fs::Permissions::from_mode(0o666))
+    }
+
+    #[cfg(not(unix))]
+    fn permissions_like_a_new_file(&mut self) -> &mut Self {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write(&path, b"first").unwrap();
+        write(&path, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        drop(Pending::create(&path).unwrap());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_path_below_a_file_is_refused_before_any_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "x").unwrap();
+        let error = prepare_file(&file.join("a.png")).unwrap_err();
+        assert!(error.report().contains("file"), "{}", error.report());
+        assert!(prepare_file(folder.path()).is_err());
+    }
+}

@@ -1,0 +1,133 @@
+//! The JSON file beside every picture: what was asked, what was found, how to have it again.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::picture;
+use crate::ascent::Trace;
+use crate::ascent::quality::Quality;
+use crate::error::{Error, Kind, Result, bail};
+
+/// The version of the sidecar's layout.
+pub const SCHEMA: u32 = 1;
+
+/// A sidecar as it is written; `R` is the recipe.
+#[derive(Debug, Serialize)]
+pub struct Sidecar<'a, R> {
+    /// The layout's version.
+    pub schema: u32,
+    /// The version of percept that wrote it.
+    pub percept: &'static str,
+    /// What ran; `percept replay` runs it again.
+    pub recipe: &'a R,
+    /// The picture beside it.
+    pub picture: PictureEntry,
+    /// Copies after chosen steps.
+    pub checkpoints: Vec<PictureEntry>,
+    /// Where the weights came from.
+    pub weights: WeightsEntry,
+    /// Steps that were asked for, where the run was stopped before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps_asked: Option<usize>,
+    /// The quality numbers.
+    pub quality: &'a Quality,
+    /// The objective and the norm of its gradient on the image, at each step before its update.
+    pub trace: &'a Trace,
+    /// What differs from run to run.
+    pub timing: Timing,
+}
+
+/// One picture file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PictureEntry {
+    /// Its name, in the sidecar's folder.
+    pub file: String,
+    /// Of the whole file.
+    pub sha256: String,
+    /// The step after which it was made.
+    pub step: usize,
+    /// Side of the canvas in pixels.
+    pub canvas: usize,
+    /// How many times it was enlarged.
+    pub scale: u32,
+    /// With which filter.
+    pub filter: String,
+}
+
+/// The weights' origin.
+#[derive(Debug, Clone, Serialize)]
+pub struct WeightsEntry {
+    /// The path or hub id that they were found at.
+    pub origin: String,
+    /// Their file format.
+    pub format: String,
+}
+
+/// Wall-clock time.
+#[derive(Debug, Clone, Serialize)]
+pub struct Timing {
+    /// Of the batch that the picture was made in, from its first step to its last.
+    pub seconds: f64,
+    /// Images in that batch.
+    pub batch: usize,
+    /// Threads of the pool.
+    pub threads: usize,
+}
+
+/// What a replay needs of a sidecar or a PNG.
+pub struct Replayable<R> {
+    /// What to run.
+    pub recipe: R,
+    /// The SHA-256 that the picture had.
+    pub sha256: String,
+}
+
+/// Reads the recipe from a sidecar, or from the PNG itself.
+///
+/// # Errors
+/// When the file is neither, or its recipe cannot be understood.
+pub fn read<R: DeserializeOwned>(path: &Path) -> Result<Replayable<R>> {
+    #[derive(Deserialize)]
+    struct Stored<R> {
+        schema: u32,
+        recipe: R,
+        picture: PictureEntry,
+    }
+
+    let bytes = std::fs::read(path).map_err(|source| Error::io("cannot read", path, source))?;
+    let unreadable = |source: serde_json::Error| {
+        let message = format!(
+            "{} is not a sidecar that this percept can read",
+            path.display()
+        );
+        Error::new(Kind::Input, message).caused_by(source)
+    };
+    if bytes.starts_with(b"\x89PNG") {
+        let Some(text) = picture::recipe_of(&bytes) else {
+            bail!(
+                Input,
+                "{} carries no recipe: it was not written by percept",
+                path.display()
+            );
+        };
+        return Ok(Replayable {
+            recipe: serde_json::from_str(&text).map_err(unreadable)?,
+            sha256: super::file::sha256(&bytes),
+        });
+    }
+    let stored: Stored<R> = serde_json::from_slice(&bytes).map_err(unreadable)?;
+    if stored.schema != SCHEMA {
+        bail!(
+            Input,
+            "{} has the layout {}, and this percept reads {SCHEMA}: use the version that wrote it",
+            path.display(),
+            stored.schema
+        );
+    }
+    Ok(Replayable {
+        recipe: stored.recipe,
+        sha256: stored.picture.sha256,
+    })
+}

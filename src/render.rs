@@ -1,0 +1,227 @@
+//! From recipes to files: a batch climbs together, is measured, and is written as it is done.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use candle_core::Tensor;
+use serde::Serialize;
+
+use crate::ascent::quality::{Judge, Quality};
+use crate::ascent::{Job, Rendered, Watch, ascend};
+use crate::backend::threads::map_images;
+use crate::error::{Error, Kind, Result};
+use crate::model::Model;
+use crate::output::sidecar::{PictureEntry, SCHEMA, Sidecar, Timing, WeightsEntry};
+use crate::output::{file, picture};
+use crate::recipe::Recipe;
+
+/// Renders recipes of one model.
+pub struct Renderer<'a> {
+    model: &'a Model,
+    judge: Judge<'a>,
+}
+
+/// A picture that is on disk.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finished {
+    /// The PNG.
+    pub picture: PathBuf,
+    /// Its sidecar.
+    pub sidecar: PathBuf,
+    /// What was climbed.
+    pub objective: String,
+    /// Steps done.
+    pub steps: usize,
+    /// The quality numbers.
+    pub quality: Quality,
+    /// Seconds that its batch climbed.
+    pub seconds: f64,
+}
+
+impl<'a> Renderer<'a> {
+    /// A renderer for one model.
+    pub fn new(model: &'a Model) -> Self {
+        Self {
+            model,
+            judge: Judge::new(model),
+        }
+    }
+
+    /// Renders a batch and writes each picture with its sidecar; results come in the order of
+    /// the jobs. Recipes that differ in more than objective, seed and variant climb apart.
+    pub fn render(&self, batch: &[(Recipe, PathBuf)], watch: &dyn Watch) -> Vec<Result<Finished>> {
+        let mut groups: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut order = Vec::new();
+        for (index, (recipe, _)) in batch.iter().enumerate() {
+            let group = groups
+                .entry(format!("{:?}", recipe.settings()))
+                .or_insert_with_key(|key| {
+                    order.push(key.clone());
+                    Vec::new()
+                });
+            group.push(index);
+        }
+        let mut results: Vec<Option<Result<Finished>>> = batch.iter().map(|_| None).collect();
+        for key in order {
+            let members = &groups[&key];
+            let jobs: Vec<&(Recipe, PathBuf)> =
+                members.iter().map(|&index| &batch[index]).collect();
+            for (&index, result) in members.iter().zip(self.render_alike(&jobs, watch)) {
+                results[index] = Some(result);
+            }
+        }
+        results.into_iter().flatten().collect()
+    }
+
+    fn render_alike(
+        &self,
+        batch: &[&(Recipe, PathBuf)],
+        watch: &dyn Watch,
+    ) -> Vec<Result<Finished>> {
+        let jobs: Result<Vec<Job>> = batch.iter().map(|(recipe, _)| recipe.job()).collect();
+        let jobs = match jobs {
+            Ok(jobs) => jobs,
+            Err(error) => return vec![Err(error)],
+        };
+        let Some((first, _)) = batch.first() else {
+            return Vec::new();
+        };
+        let start = Instant::now();
+        let rendered = ascend(self.model, &first.settings(), &jobs, watch);
+        let seconds = start.elapsed().as_secs_f64();
+        let slots: Vec<_> = rendered
+            .into_iter()
+            .zip(batch)
+            .zip(&jobs)
+            .map(Some)
+            .collect();
+        let mut slots: Vec<_> = slots.into_iter().map(Mutex::new).collect();
+        map_images(&mut slots, |_, slot| {
+            let ((rendered, (recipe, path)), job) = slot.get_mut().ok()?.take()?;
+            Some(rendered.and_then(|rendered| {
+                self.write(&rendered, recipe, job, path, (seconds, jobs.len()))
+            }))
+        })
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn write(
+        &self,
+        rendered: &Rendered,
+        asked: &Recipe,
+        job: &Job,
+        path: &Path,
+        (seconds, batch): (f64, usize),
+    ) -> Result<Finished> {
+        if rendered.steps_done == 0 {
+            return Err(Error::new(
+                Kind::Interrupted,
+                format!("{} was stopped before its first step", asked.objective),
+            ));
+        }
+        let recipe = Recipe {
+            steps: rendered.steps_done,
+            ..asked.clone()
+        };
+        let quality = self.judge.measure(&job.objective, &rendered.image)?;
+        let mut checkpoints = Vec::new();
+        for (step, image) in &rendered.checkpoints {
+            let recipe = Recipe {
+                steps: *step,
+                ..recipe.clone()
+            };
+            checkpoints.push(write_picture(
+                &recipe,
+                image,
+                &path.with_extension(format!("step{step}.png")),
+            )?);
+        }
+        let entry = write_picture(&recipe, &rendered.image, path)?;
+        let sidecar = path.with_extension("json");
+        let document = Sidecar {
+            schema: SCHEMA,
+            percept: env!("CARGO_PKG_VERSION"),
+            recipe: &recipe,
+            picture: entry,
+            checkpoints,
+            weights: WeightsEntry {
+                origin: self.model.origin.clone(),
+                format: self.model.format.to_string(),
+            },
+            steps_asked: (rendered.steps_done < asked.steps).then_some(asked.steps),
+            quality: &quality,
+            trace: &rendered.trace,
+            timing: Timing {
+                seconds,
+                batch,
+                threads: rayon::current_num_threads(),
+            },
+        };
+        let text = serde_json::to_string_pretty(&document).map_err(|source| {
+            Error::new(Kind::Internal, "cannot write a sidecar").caused_by(source)
+        })?;
+        file::write(&sidecar, text.as_bytes())?;
+        Ok(Finished {
+            picture: path.to_owned(),
+            sidecar,
+            objective: recipe.objective,
+            steps: recipe.steps,
+            quality,
+            seconds,
+        })
+    }
+}
+
+fn write_picture(recipe: &Recipe, image: &Tensor, path: &Path) -> Result<PictureEntry> {
+    let bytes = picture::encode(image, recipe.scale, &recipe.to_json())?;
+    file::write(path, &bytes)?;
+    Ok(PictureEntry {
+        file: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        sha256: file::sha256(&bytes),
+        step: recipe.steps,
+        canvas: recipe.size,
+        scale: recipe.scale,
+        filter: if recipe.scale > 1 {
+            picture::FILTER
+        } else {
+            "none"
+        }
+        .to_owned(),
+    })
+}
+
+impl fmt::Display for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Quality {
+            clean,
+            robust_mean,
+            robust_sd,
+            ..
+        } = self.quality;
+        write!(f, "{}  {}", self.picture.display(), self.objective)?;
+        write!(
+            f,
+            "  clean {clean:.2}  robust {robust_mean:.2} ± {robust_sd:.2}"
+        )?;
+        if let Some(selectivity) = &self.quality.selectivity {
+            write!(
+                f,
+                "  rank {}/{} (z {:.1})",
+                selectivity.rank, selectivity.of, selectivity.z
+            )?;
+        }
+        if let Some(slope) = self.quality.spectrum_slope {
+            write!(f, "  slope {slope:.2}")?;
+        }
+        write!(f, "  {:.1} s", self.seconds)
+    }
+}

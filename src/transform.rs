@@ -1,0 +1,189 @@
+//! Transformation robustness: the random geometry under which each step sees the image.
+//!
+//! A transform is split into *sampling*, which draws its parameters from a stream, and
+//! *applying*, which is deterministic: the samples of one step compose into one affine map and
+//! one fill, so a step interpolates once, whatever the number of transforms.
+//!
+//! The maps follow lucid's `transform.py` in its order, each from output to source coordinates
+//! about the centre. The composed map covers the whole plane: where lucid pads, crops and pads
+//! again with black, percept looks through to the canvas and shows the fill only outside it.
+
+pub mod preset;
+
+use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
+
+use crate::ops::warp::{Affine, Fill, Sampling};
+
+/// What a padding shows outside the canvas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Padding {
+    /// Grey, 0.5.
+    Grey,
+    /// The canvas mirrored at its edges.
+    Reflect,
+    /// Uniform noise, drawn anew for each image and step.
+    Noise,
+}
+
+/// One random change of the geometry; lengths in canvas pixels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Transform {
+    /// Grows the frame by `pixels` on every side; the last padding decides what lies outside.
+    Pad {
+        /// Width of the border.
+        pixels: u32,
+        /// What it shows.
+        fill: Padding,
+    },
+    /// Shrinks the frame by `pixels` and moves it by a whole number of pixels, uniformly over
+    /// all places that it can take (lucid's `jitter`).
+    Jitter {
+        /// How many pixels the frame loses.
+        pixels: u32,
+    },
+    /// Enlarges by a factor drawn uniformly from a list (lucid's `random_scale`).
+    Scale {
+        /// The factors; above 1 shows less of the canvas.
+        factors: Vec<f64>,
+    },
+    /// Rotates about the centre by an angle drawn uniformly from a list (`random_rotate`).
+    Rotate {
+        /// The angles in degrees.
+        degrees: Vec<f64>,
+    },
+    /// Cuts or extends the frame to the canvas's own size about the centre (`crop_or_pad_to`).
+    Crop,
+}
+
+fn draw(stream: &mut impl Rng, values: &[f64], otherwise: f64) -> f64 {
+    match values.len() {
+        0 => otherwise,
+        count => values[stream.random_range(0..count)],
+    }
+}
+
+/// Draws every transform's parameters and composes them: how a view of `view` x `view` pixels
+/// samples a canvas of `canvas` x `canvas`. What is left of the frame fills the view.
+pub fn sample(
+    transforms: &[Transform],
+    canvas: usize,
+    view: usize,
+    stream: &mut impl Rng,
+) -> Sampling {
+    let mut map = Affine::IDENTITY;
+    let mut frame = canvas as f64;
+    let mut fill = Fill::Constant(0.5);
+    for transform in transforms {
+        let next = match transform {
+            Transform::Pad {
+                pixels,
+                fill: padding,
+            } => {
+                frame += 2.0 * f64::from(*pixels);
+                fill = match padding {
+                    Padding::Grey => Fill::Constant(0.5),
+                    Padding::Reflect => Fill::Reflect,
+                    Padding::Noise => Fill::Noise(stream.next_u64()),
+                };
+                Affine::IDENTITY
+            }
+            Transform::Jitter { pixels } => {
+                frame = (frame - f64::from(*pixels)).max(1.0);
+                let mut offset =
+                    || f64::from(stream.random_range(0..=*pixels)) - f64::from(*pixels) / 2.0;
+                Affine::translation(offset(), offset())
+            }
+            Transform::Scale { factors } => {
+                let factor = draw(stream, factors, 1.0);
+                frame *= factor;
+                Affine::scaling(1.0 / factor, 1.0 / factor)
+            }
+            Transform::Rotate { degrees } => Affine::rotation(draw(stream, degrees, 0.0)),
+            Transform::Crop => {
+                frame = canvas as f64;
+                Affine::IDENTITY
+            }
+        };
+        map = map.after(&next);
+    }
+    if frame != view as f64 {
+        let factor = frame / view as f64;
+        map = map.after(&Affine::scaling(factor, factor));
+    }
+    Sampling { map, fill }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::{Key, Purpose};
+
+    fn stream(step: u64) -> crate::seed::Stream {
+        Key::new(0, "test", 0).stream(Purpose::Transform, step)
+    }
+
+    #[test]
+    fn without_transforms_the_view_shows_the_canvas() {
+        let same = sample(&[], 64, 64, &mut stream(0));
+        assert_eq!(same.map, Affine::IDENTITY);
+        let larger = sample(&[], 97, 96, &mut stream(0));
+        assert_eq!(larger.map.apply([48.0, -48.0]), [48.5, -48.5]);
+    }
+
+    #[test]
+    fn padding_alone_shows_the_border_and_a_crop_hides_it() {
+        let pad = Transform::Pad {
+            pixels: 8,
+            fill: Padding::Grey,
+        };
+        let shown = sample(std::slice::from_ref(&pad), 64, 64, &mut stream(0));
+        assert_eq!(shown.map.apply([32.0, 0.0]), [40.0, 0.0]);
+        let hidden = sample(&[pad, Transform::Crop], 64, 64, &mut stream(0));
+        assert_eq!(hidden.map, Affine::IDENTITY);
+    }
+
+    #[test]
+    fn jitter_reaches_every_place_and_no_other() {
+        let jitter = [Transform::Jitter { pixels: 3 }, Transform::Crop];
+        let mut seen = std::collections::BTreeSet::new();
+        for step in 0..200 {
+            let shift = sample(&jitter, 64, 64, &mut stream(step)).map.shift;
+            seen.insert(shift.map(|s| (s * 2.0) as i64));
+        }
+        let places = [-3, -1, 1, 3];
+        let all: Vec<_> = places
+            .iter()
+            .flat_map(|&x| places.iter().map(move |&y| [x, y]))
+            .collect();
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), all);
+    }
+
+    /// The composed map against the transforms applied one after the other, as lucid does: a
+    /// point of the output is taken back through crop, rotation, scale, jitter in turn.
+    #[test]
+    fn composition_takes_a_point_back_through_the_transforms_in_reverse() {
+        let transforms = [
+            Transform::Pad {
+                pixels: 4,
+                fill: Padding::Grey,
+            },
+            Transform::Scale {
+                factors: vec![1.25],
+            },
+            Transform::Rotate {
+                degrees: vec![90.0],
+            },
+            Transform::Crop,
+        ];
+        let [x, y] = sample(&transforms, 64, 64, &mut stream(0))
+            .map
+            .apply([10.0, 0.0]);
+        assert!(
+            (x - 0.0).abs() < 1e-12 && (y - 8.0).abs() < 1e-12,
+            "({x}, {y})"
+        );
+    }
+}
