@@ -146,7 +146,7 @@ impl Shapes<'_> {
     }
 
     fn whole_heads(&self, width: usize, what: &str) -> Result<()> {
-        if width == 0 || width % HEAD_WIDTH != 0 {
+        if width == 0 || !width.is_multiple_of(HEAD_WIDTH) {
             bail!(
                 Weights,
                 "{}: {what} is {width} wide, not a multiple of the head width {HEAD_WIDTH}",
