@@ -68,9 +68,9 @@ impl Watch for () {}
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Trace {
     /// The objective under that step's transforms.
-    pub objective: Vec<f64>,
+    pub objective: Vec<f32>,
     /// The norm of the objective's gradient on the RGB image.
-    pub gradient_norm: Vec<f64>,
+    pub gradient_norm: Vec<f32>,
     /// Seconds since the ascent began, at the end of the step.
     #[serde(skip)]
     pub seconds: Vec<f64>,
@@ -190,9 +190,10 @@ impl<'a> Climber<'a> {
         if let Some(penalty) = evaluation.at_image {
             gradient = (gradient + penalty)?;
         }
-        self.check(step, evaluation.value, norm_of_units, norm(&gradient)?)?;
-        self.trace.objective.push(evaluation.value);
-        self.trace.gradient_norm.push(norm(&gradient)?);
+        let gradient_norm = norm(&gradient)?;
+        self.check(step, evaluation.value, norm_of_units, gradient_norm)?;
+        self.trace.objective.push(evaluation.value as f32);
+        self.trace.gradient_norm.push(gradient_norm as f32);
         let gradient = self.parameterisation.pullback(&image, &gradient)?;
         self.parameters = self.adam.ascend(&self.parameters, &gradient)?;
         if self.settings.checkpoints.contains(&(step + 1)) {

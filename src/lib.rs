@@ -1,3 +1,58 @@
+//! Pictures of what the neurons of CLIP's image encoder respond to: gradient ascent on
+//! Fourier-parameterised images, under random transforms, against a frozen CLIP.
+//!
+//! The `percept` program is this library's main user; the library is what a notebook, a batch
+//! job or another program would build on:
+//!
+//! ```
+//! use percept::ascent::{Job, ascend};
+//! use percept::model::{Model, Options};
+//! use percept::output::picture;
+//! use percept::recipe::Request;
+//!
+//! # fn main() -> percept::Result<()> {
+//! let model = Model::load("mini", Options::default())?;
+//! let request = Request { units: vec!["651".into()], steps: Some(4), ..Request::default() };
+//! let recipe = request.resolve(&model)?.remove(0);
+//! let rendered = ascend(&model, &recipe.settings(), &[recipe.job()?], &()).remove(0)?;
+//! let png = picture::encode(&rendered.image, recipe.scale, &recipe.to_json())?;
+//! assert!(rendered.trace.objective[3] > rendered.trace.objective[0]);
+//! # assert!(png.starts_with(b"\x89PNG"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Conventions
+//!
+//! ### Layout
+//! Images are `(n, channels, height, width)`. A ResNet's activations are `(n, channels, h, w)`, a
+//! vision transformer's `(n, tokens, channels)` with the class token first, an embedding
+//! `(n, channels)`.
+//!
+//! ### Colour
+//! RGB in [0, 1] everywhere outside an encoder; its input is normalised by the model's mean and
+//! deviation. Parameterised images are `sigmoid(C . t)` at each pixel with lucid's colour matrix
+//! ([`ops::colour`]).
+//!
+//! ### Fourier scaling
+//! Lucid's: a bin at `f` cycles per pixel is scaled by `sqrt(h w) / max(f, 1 / max(h, w))^decay`,
+//! the inverse transform is normalised by `1 / (h w)`, and the result divided by 4
+//! ([`ops::fourier`]).
+//!
+//! ### Geometry
+//! Pixel `(y, x)` has its centre at `(x + 1/2 - w/2, y + 1/2 - h/2)`, relative to the centre of its
+//! plane; affine maps lead from output to source ([`ops::warp`]).
+//!
+//! ### Randomness
+//! Addressed by (root seed, objective, variant, purpose, step), never carried along ([`seed`]).
+//!
+//! ### Units
+//! `TAP:CHANNEL`, with `@ROW,COLUMN` for one position. The value of a channel is its mean over
+//! positions, of a transformer over the patch tokens without the class token ([`objective`]).
+//!
+#![doc = include_str!("ARCHITECTURE.md")]
+#![warn(missing_docs)]
+
 pub mod ascent;
 pub mod backend;
 pub mod cli;

@@ -2,6 +2,7 @@
 //! `layer4.2.sum:12 + 0.5*layer4.2.sum:40 - 0.1*tv`.
 
 mod bound;
+mod direction;
 mod parse;
 mod penalty;
 

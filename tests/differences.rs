@@ -20,7 +20,9 @@ fn load(name: &str) -> Model {
 }
 
 fn wave(side: usize, phase: f64) -> Tensor {
-    let values: Vec<f64> = (0..3 * side * side).map(|i| (i as f64 * 0.0371 + phase).sin() + (i as f64 * 0.77 * phase).cos()).collect();
+    let values: Vec<f64> = (0..3 * side * side)
+        .map(|i| (i as f64 * 0.0371 + phase).sin() + (i as f64 * 0.77 * phase).cos())
+        .collect();
     Tensor::from_vec(values, (1, 3, side, side), &Device::Cpu).unwrap()
 }
 
@@ -30,7 +32,9 @@ fn derivative_matches(model: &Model, spelling: &str, side: usize) {
     let evaluate = |x: &Tensor| {
         let pass = model.encoder.forward(x, bound.taps()).unwrap();
         let evaluation = bound.evaluate(&model.encoder, &pass, None).unwrap();
-        let gradient = pass.pullback(&evaluation.at_taps, Rules::default()).unwrap();
+        let gradient = pass
+            .pullback(&evaluation.at_taps, Rules::default())
+            .unwrap();
         (evaluation.value, gradient)
     };
     let x = wave(side, 1.0);
@@ -40,10 +44,18 @@ fn derivative_matches(model: &Model, spelling: &str, side: usize) {
         let step = 1e-6;
         let moved = |sign: f64| evaluate(&(&x + (&direction * (sign * step)).unwrap()).unwrap()).0;
         let difference = (moved(1.0) - moved(-1.0)) / (2.0 * step);
-        let derivative: f64 = (&gradient * &direction).unwrap().sum_all().unwrap().to_scalar().unwrap();
+        let derivative: f64 = (&gradient * &direction)
+            .unwrap()
+            .sum_all()
+            .unwrap()
+            .to_scalar()
+            .unwrap();
         let scale = difference.abs().max(derivative.abs());
         let fits = scale > 1e-9 && (difference - derivative).abs() <= TOLERANCE * scale;
-        assert!(fits, "{spelling} along {phase}: {derivative} and {difference}");
+        assert!(
+            fits,
+            "{spelling} along {phase}: {derivative} and {difference}"
+        );
     }
 }
 

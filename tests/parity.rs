@@ -30,7 +30,9 @@ const ASCENT_TOLERANCE: f64 = 2e-3;
 type Tensors = HashMap<String, Tensor>;
 
 fn fixture(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(path)
 }
 
 fn expected(path: &str) -> Tensors {
@@ -42,19 +44,39 @@ fn load(path: &str) -> Model {
 }
 
 fn values(tensor: &Tensor) -> Vec<f64> {
-    tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap()
+    tensor
+        .flatten_all()
+        .unwrap()
+        .to_dtype(DType::F64)
+        .unwrap()
+        .to_vec1()
+        .unwrap()
 }
 
 fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.dims(), b.dims());
-    let differences = values(a).into_iter().zip(values(b)).map(|(a, b)| (a - b).abs());
-    differences.fold(0.0, |largest, d| if d > largest || d.is_nan() { d } else { largest })
+    let differences = values(a)
+        .into_iter()
+        .zip(values(b))
+        .map(|(a, b)| (a - b).abs());
+    differences.fold(0.0, |largest, d| {
+        if d > largest || d.is_nan() {
+            d
+        } else {
+            largest
+        }
+    })
 }
 
 fn assert_largest(ours: &Tensor, theirs: &Tensor, tolerance: f64, what: &str) {
-    let scale = values(theirs).into_iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    let scale = values(theirs)
+        .into_iter()
+        .fold(0.0, |m: f64, x| m.max(x.abs()));
     let difference = largest_difference(ours, theirs);
-    assert!(difference <= tolerance * scale, "{what}: off by {difference} at scale {scale}");
+    assert!(
+        difference <= tolerance * scale,
+        "{what}: off by {difference} at scale {scale}"
+    );
 }
 
 fn assert_norm(ours: &Tensor, theirs: &Tensor, tolerance: f64, what: &str) {
@@ -63,7 +85,10 @@ fn assert_norm(ours: &Tensor, theirs: &Tensor, tolerance: f64, what: &str) {
     let (ours, theirs) = (values(ours), values(theirs));
     let difference: Vec<f64> = ours.iter().zip(&theirs).map(|(a, b)| a - b).collect();
     let (error, scale) = (norm(&difference), norm(&theirs));
-    assert!(scale > 0.0 && error <= tolerance * scale, "{what}: off by {error} at norm {scale}");
+    assert!(
+        scale > 0.0 && error <= tolerance * scale,
+        "{what}: off by {error} at norm {scale}"
+    );
 }
 
 /// What `percept encode` would export, by name.
@@ -81,10 +106,29 @@ fn matches_pytorch(model: &Model, expected: &Tensors) {
         assert_largest(&ours[name], theirs, ACTIVATION_TOLERANCE, name);
         compared += 1;
     }
-    assert_eq!(compared, model.encoder.taps().len(), "every tap has a fixture");
-    assert_largest(&ours["image_embedding"], &expected["image_embedding"], ACTIVATION_TOLERANCE, "image");
-    let text = model.text.as_ref().unwrap().embed(&expected["text_ids"]).unwrap();
-    assert_largest(&text, &expected["text_embedding"], ACTIVATION_TOLERANCE, "text");
+    assert_eq!(
+        compared,
+        model.encoder.taps().len(),
+        "every tap has a fixture"
+    );
+    assert_largest(
+        &ours["image_embedding"],
+        &expected["image_embedding"],
+        ACTIVATION_TOLERANCE,
+        "image",
+    );
+    let text = model
+        .text
+        .as_ref()
+        .unwrap()
+        .embed(&expected["text_ids"])
+        .unwrap();
+    assert_largest(
+        &text,
+        &expected["text_embedding"],
+        ACTIVATION_TOLERANCE,
+        "text",
+    );
     for (name, theirs) in expected {
         if let Some(objective) = name.strip_prefix("gradient.") {
             let ours = encode(model, input, &[], Some(objective));
@@ -96,7 +140,13 @@ fn matches_pytorch(model: &Model, expected: &Tensors) {
 #[test]
 fn a_resnet_matches_pytorch_in_every_weight_format() {
     let expected = expected("rn/expected.safetensors");
-    for file in ["openai.pt", "state_dict.pt", "open_clip.pt", "open_clip/open_clip_model.safetensors", "open_clip"] {
+    for file in [
+        "openai.pt",
+        "state_dict.pt",
+        "open_clip.pt",
+        "open_clip/open_clip_model.safetensors",
+        "open_clip",
+    ] {
         matches_pytorch(&load(&format!("rn/{file}")), &expected);
     }
 }
@@ -104,7 +154,14 @@ fn a_resnet_matches_pytorch_in_every_weight_format() {
 #[test]
 fn a_vit_matches_pytorch_in_every_weight_format() {
     let expected = expected("vit/expected.safetensors");
-    for file in ["openai.pt", "state_dict.pt", "open_clip.pt", "open_clip/open_clip_model.safetensors", "open_clip", "hf"] {
+    for file in [
+        "openai.pt",
+        "state_dict.pt",
+        "open_clip.pt",
+        "open_clip/open_clip_model.safetensors",
+        "open_clip",
+        "hf",
+    ] {
         matches_pytorch(&load(&format!("vit/{file}")), &expected);
     }
 }
@@ -115,7 +172,12 @@ fn the_trunk_of_a_resnet_takes_other_sizes() {
     let model = load("rn/openai.pt");
     let input = &expected["wide.input"];
     let ours = encode(&model, input, &["layer4"], None);
-    assert_largest(&ours["act.layer4"], &expected["wide.act.layer4"], ACTIVATION_TOLERANCE, "layer4");
+    assert_largest(
+        &ours["act.layer4"],
+        &expected["wide.act.layer4"],
+        ACTIVATION_TOLERANCE,
+        "layer4",
+    );
     assert!(!ours.contains_key("image_embedding"));
     for (name, theirs) in &expected {
         if let Some(objective) = name.strip_prefix("wide.gradient.") {
@@ -134,10 +196,25 @@ fn the_activation_can_be_overruled() {
     };
     let model = Model::load(fixture("vit/openai.pt").to_str().unwrap(), options).unwrap();
     let ours = encode(&model, &expected["input"], &["blocks.1"], None);
-    assert_largest(&ours["act.blocks.1"], &expected["gelu.act.blocks.1"], ACTIVATION_TOLERANCE, "block");
-    assert_largest(&ours["image_embedding"], &expected["gelu.image_embedding"], ACTIVATION_TOLERANCE, "image");
+    assert_largest(
+        &ours["act.blocks.1"],
+        &expected["gelu.act.blocks.1"],
+        ACTIVATION_TOLERANCE,
+        "block",
+    );
+    assert_largest(
+        &ours["image_embedding"],
+        &expected["gelu.image_embedding"],
+        ACTIVATION_TOLERANCE,
+        "image",
+    );
     let text = model.text.unwrap().embed(&expected["text_ids"]).unwrap();
-    assert_largest(&text, &expected["gelu.text_embedding"], ACTIVATION_TOLERANCE, "text");
+    assert_largest(
+        &text,
+        &expected["gelu.text_embedding"],
+        ACTIVATION_TOLERANCE,
+        "text",
+    );
 }
 
 #[test]
@@ -146,22 +223,54 @@ fn the_embedded_model_matches_its_golden_file() {
     let model = Model::load("mini", Options::default()).unwrap();
     let ours = encode(&model, &golden["image.input"], &["all"], None);
     for tap in ["stem", "layer1", "layer2", "layer3", "layer4"] {
-        assert_largest(&ours[&format!("act.{tap}")], &golden[&format!("image.{tap}")], ACTIVATION_TOLERANCE, tap);
+        assert_largest(
+            &ours[&format!("act.{tap}")],
+            &golden[&format!("image.{tap}")],
+            ACTIVATION_TOLERANCE,
+            tap,
+        );
     }
-    assert_largest(&ours["image_embedding"], &golden["image.embed"], ACTIVATION_TOLERANCE, "image");
+    assert_largest(
+        &ours["image_embedding"],
+        &golden["image.embed"],
+        ACTIVATION_TOLERANCE,
+        "image",
+    );
     let large = encode(&model, &golden["image128.input"], &["layer4"], None);
-    assert_largest(&large["act.layer4"], &golden["image128.layer4"], ACTIVATION_TOLERANCE, "128 px");
+    assert_largest(
+        &large["act.layer4"],
+        &golden["image128.layer4"],
+        ACTIVATION_TOLERANCE,
+        "128 px",
+    );
     let channel = values(&golden["grad.channel"])[0];
     let pair = golden["image.input"].narrow(0, 0, 2).unwrap();
     let gradient = encode(&model, &pair, &[], Some(&format!("layer4:{channel}")));
-    assert_norm(&gradient["gradient"], &golden["grad.input"], GRADIENT_TOLERANCE, "gradient");
+    assert_norm(
+        &gradient["gradient"],
+        &golden["grad.input"],
+        GRADIENT_TOLERANCE,
+        "gradient",
+    );
     let captions = [
-        "cat face", "a cat face", "red heart", "flag of japan", "pizza", "the word pizza", "a photo of a dog", "keycap 4",
+        "cat face",
+        "a cat face",
+        "red heart",
+        "flag of japan",
+        "pizza",
+        "the word pizza",
+        "a photo of a dog",
+        "keycap 4",
     ];
     let captions: Vec<String> = captions.map(str::to_owned).to_vec();
     let ids = model.text.as_ref().unwrap().tokenise(&captions).unwrap();
     assert_eq!(values(&ids), values(&golden["text.ids"]));
-    assert_largest(&texts(&model, &captions).unwrap(), &golden["text.embed"], ACTIVATION_TOLERANCE, "text");
+    assert_largest(
+        &texts(&model, &captions).unwrap(),
+        &golden["text.embed"],
+        ACTIVATION_TOLERANCE,
+        "text",
+    );
 }
 
 #[test]
@@ -171,8 +280,17 @@ fn tokens_match_the_reference_tokenizer() {
     let model = Model::load("mini", Options::default()).unwrap();
     let text = model.text.as_ref().unwrap();
     for example in file["examples"].as_array().unwrap() {
-        let ids: Vec<f64> = example["ids"].as_array().unwrap().iter().map(|id| id.as_f64().unwrap()).collect();
-        let ours = values(&text.tokenise(&[example["text"].as_str().unwrap().to_owned()]).unwrap());
+        let ids: Vec<f64> = example["ids"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_f64().unwrap())
+            .collect();
+        let ours = values(
+            &text
+                .tokenise(&[example["text"].as_str().unwrap().to_owned()])
+                .unwrap(),
+        );
         assert_eq!(&ours[..ids.len()], ids, "{}", example["text"]);
         assert!(ours[ids.len()..].iter().all(|&id| id == 0.0));
     }
@@ -199,19 +317,38 @@ fn ascent_matches_pytorch(model: &Model, expected: &Tensors, objective: &str) {
         let image = parameterisation.image(&spectrum).unwrap();
         let theirs = expected["ascent.images"].narrow(0, step, 1).unwrap();
         let difference = largest_difference(&image, &theirs);
-        assert!(difference <= ASCENT_TOLERANCE, "step {step}: off by {difference}");
-        let pass = model.encoder.forward(&warp.forward(&image).unwrap(), bound.taps()).unwrap();
+        assert!(
+            difference <= ASCENT_TOLERANCE,
+            "step {step}: off by {difference}"
+        );
+        let pass = model
+            .encoder
+            .forward(&warp.forward(&image).unwrap(), bound.taps())
+            .unwrap();
         let evaluation = bound.evaluate(&model.encoder, &pass, Some(&image)).unwrap();
         let error = (evaluation.value - loss).abs();
-        assert!(error <= 2e-3 * loss.abs().max(0.1), "step {step}: {} and {loss}", evaluation.value);
-        let dx = pass.pullback(&evaluation.at_taps, Rules::default()).unwrap();
-        let gradient = parameterisation.pullback(&image, &warp.pullback(&dx, 64, 64).unwrap()).unwrap();
+        assert!(
+            error <= 2e-3 * loss.abs().max(0.1),
+            "step {step}: {} and {loss}",
+            evaluation.value
+        );
+        let dx = pass
+            .pullback(&evaluation.at_taps, Rules::default())
+            .unwrap();
+        let gradient = parameterisation
+            .pullback(&image, &warp.pullback(&dx, 64, 64).unwrap())
+            .unwrap();
         spectrum = adam.ascend(&spectrum, &gradient).unwrap();
     }
     let last = parameterisation.image(&spectrum).unwrap();
-    let theirs = expected["ascent.images"].narrow(0, losses.len(), 1).unwrap();
+    let theirs = expected["ascent.images"]
+        .narrow(0, losses.len(), 1)
+        .unwrap();
     let difference = largest_difference(&last, &theirs);
-    assert!(difference <= ASCENT_TOLERANCE, "the last image is off by {difference}");
+    assert!(
+        difference <= ASCENT_TOLERANCE,
+        "the last image is off by {difference}"
+    );
 }
 
 #[test]

@@ -37,9 +37,24 @@ fn opaque(picture: &DynamicImage) -> RgbImage {
     })
 }
 
+/// The longest shape that is resized whole; of a longer strip only the middle can be seen.
+const LONGEST_SHAPE: u32 = 4;
+
+/// Cuts a long strip to its middle, so that resizing it takes no more memory than a picture.
+fn middle(picture: RgbImage) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    let limit = width.min(height).max(1).saturating_mul(LONGEST_SHAPE);
+    if width <= limit && height <= limit {
+        return picture;
+    }
+    let (cut_width, cut_height) = (width.min(limit), height.min(limit));
+    let (x, y) = ((width - cut_width) / 2, (height - cut_height) / 2);
+    imageops::crop_imm(&picture, x, y, cut_width, cut_height).to_image()
+}
+
 /// The centre of a picture as `side x side` pixels; transparent parts become white.
 pub fn centre(picture: &DynamicImage, side: u32) -> RgbImage {
-    let picture = opaque(picture);
+    let picture = middle(opaque(picture));
     let (width, height) = picture.dimensions();
     let short = width.min(height).max(1);
     let scaled =
@@ -89,7 +104,14 @@ mod tests {
 
     #[test]
     fn any_shape_becomes_a_square_and_transparency_white() {
-        for (width, height) in [(1, 1), (3, 500), (501, 64), (65, 64), (1000, 7)] {
+        for (width, height) in [
+            (1, 1),
+            (3, 500),
+            (501, 64),
+            (65, 64),
+            (1000, 7),
+            (1, 60_000),
+        ] {
             let clear = RgbaImage::from_pixel(width, height, Rgba([9, 9, 9, 0]));
             let square = centre(&clear.into(), 64);
             assert_eq!(square.dimensions(), (64, 64));

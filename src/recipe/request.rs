@@ -1,0 +1,159 @@
+//! What was asked for, and how it becomes recipes.
+
+use super::range::check_numbers;
+use super::{ModelEntry, Recipe};
+use crate::error::{Result, bail};
+use crate::model::Model;
+use crate::objective::{Bound, Objective, parse_units};
+use crate::param::Basis;
+use crate::transform::preset::{self, Preset, preset};
+
+/// The preset that is used when none is named.
+const DEFAULT_PRESET: &str = "lucid";
+
+/// For how many steps lucid redirects ReLUs.
+const REDIRECT_STEPS: usize = 16;
+
+/// The side that a picture is enlarged to at least.
+const SMALLEST_PICTURE: usize = 256;
+
+/// The factor that brings a canvas to 256 pixels or more.
+fn default_scale(canvas: usize) -> u32 {
+    SMALLEST_PICTURE.div_ceil(canvas.max(1)) as u32
+}
+
+/// What a user may ask for; everything left out gets its default.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Units, ranges, lists or objectives, as typed.
+    pub units: Vec<String>,
+    /// Makes each unit smaller instead of larger.
+    pub negative: bool,
+    /// Pictures of each unit.
+    pub variants: Option<u32>,
+    /// A preset's name.
+    pub preset: Option<String>,
+    /// Overrules the preset's.
+    pub steps: Option<usize>,
+    /// Overrules the preset's.
+    pub learning_rate: Option<f64>,
+    /// Side of the canvas; the model's input size by default.
+    pub size: Option<usize>,
+    /// The root of all randomness, 0 by default.
+    pub seed: Option<u64>,
+    /// Fourier with decay 1 by default.
+    pub basis: Option<Basis>,
+    /// 16 for taps after a ReLU by default, otherwise 0.
+    pub redirect_steps: Option<usize>,
+    /// Steps after which a copy is kept.
+    pub checkpoints: Vec<usize>,
+    /// How many times the PNG is enlarged; to at least 256 pixels by default.
+    pub scale: Option<u32>,
+}
+
+impl Request {
+    /// The recipes of all pictures that are asked for, unit by unit, its variants together.
+    ///
+    /// # Errors
+    /// When a value is out of range, or a unit, tap or preset does not exist: says what can be
+    /// given instead.
+    pub fn resolve(&self, model: &Model) -> Result<Vec<Recipe>> {
+        let preset = self.preset()?;
+        let size = self.size.unwrap_or(model.encoder.resolution());
+        let steps = self.steps.unwrap_or(preset.steps);
+        let rate = self.learning_rate.unwrap_or(preset.learning_rate);
+        let scale = self.scale.unwrap_or_else(|| default_scale(size));
+        let variants = self.variants.unwrap_or(1);
+        check_numbers(size, steps, rate, scale, variants)?;
+        self.check_checkpoints(steps)?;
+        let mut recipes = Vec::new();
+        for text in &self.units {
+            for unit in parse_units(text)? {
+                let objective = self.objective(unit, &preset, model)?;
+                let bound = Bound::new(&objective, &model.encoder)?;
+                let redirected = bound.reads_after_relu(&model.encoder);
+                for variant in 0..variants {
+                    recipes.push(Recipe {
+                        model: entry(model),
+                        objective: objective.to_string(),
+                        seed: self.seed.unwrap_or(0),
+                        variant,
+                        size,
+                        steps,
+                        learning_rate: rate,
+                        preset: preset.name.to_owned(),
+                        transforms: preset.transforms.clone(),
+                        basis: self.basis.unwrap_or(Basis::Fourier { decay: 1.0 }),
+                        redirect_steps: self.redirect_steps.unwrap_or(if redirected {
+                            REDIRECT_STEPS
+                        } else {
+                            0
+                        }),
+                        checkpoints: self.checkpoints.clone(),
+                        scale,
+                        device: "cpu".to_owned(),
+                        dtype: "f32".to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(recipes)
+    }
+
+    fn preset(&self) -> Result<Preset> {
+        let name = self.preset.as_deref().unwrap_or(DEFAULT_PRESET);
+        match preset(name) {
+            Some(preset) => Ok(preset),
+            None => bail!(
+                Request,
+                "there is no preset {name}; there are {}",
+                preset::NAMES.join(", ")
+            ),
+        }
+    }
+
+    fn objective(&self, unit: Objective, preset: &Preset, model: &Model) -> Result<Objective> {
+        let default = &model.encoder.tap(model.encoder.default_tap()).name;
+        let unit = unit.with_default_tap(default);
+        let unit = if self.negative { -unit } else { unit };
+        Ok(match preset.penalty {
+            Some(penalty) => unit + penalty.parse()?,
+            None => unit,
+        })
+    }
+
+    fn check_checkpoints(&self, steps: usize) -> Result<()> {
+        if let Some(step) = self
+            .checkpoints
+            .iter()
+            .find(|&&step| step == 0 || step > steps)
+        {
+            bail!(
+                Request,
+                "there is no step {step} to keep: give steps from 1 to {steps}"
+            );
+        }
+        Ok(())
+    }
+}
+
+fn entry(model: &Model) -> ModelEntry {
+    ModelEntry {
+        name: model.name.clone(),
+        sha256: model.digest.clone(),
+        activation: model.activation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_canvas_is_enlarged_to_256_pixels_or_more() {
+        assert_eq!(
+            [16, 64, 100, 224, 256, 4096].map(default_scale),
+            [16, 4, 3, 2, 1, 1]
+        );
+    }
+}

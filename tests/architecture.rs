@@ -1,0 +1,164 @@
+//! The way through the house: a module may use only those below it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each top-level module may use, from the bottom up (src/ARCHITECTURE.md draws it).
+const ALLOWED: [(&str, &[&str]); 17] = [
+    ("error", &[]),
+    ("seed", &[]),
+    ("backend", &["error"]),
+    ("input", &["error"]),
+    ("ops", &["error", "backend"]),
+    ("encoder", &["error", "ops"]),
+    ("param", &["error", "seed", "ops"]),
+    ("transform", &["seed", "ops"]),
+    ("model", &["error", "ops", "encoder"]),
+    ("objective", &["error", "input", "encoder"]),
+    (
+        "ascent",
+        &[
+            "error",
+            "seed",
+            "backend",
+            "ops",
+            "encoder",
+            "param",
+            "transform",
+            "model",
+            "objective",
+        ],
+    ),
+    (
+        "encode",
+        &["error", "backend", "encoder", "model", "objective"],
+    ),
+    ("output", &["error", "ascent"]),
+    (
+        "recipe",
+        &[
+            "error",
+            "seed",
+            "param",
+            "transform",
+            "model",
+            "objective",
+            "ascent",
+        ],
+    ),
+    (
+        "render",
+        &["error", "backend", "model", "ascent", "output", "recipe"],
+    ),
+    (
+        "cli",
+        &[
+            "error", "backend", "input", "param", "model", "encode", "ascent", "output", "recipe",
+            "render",
+        ],
+    ),
+    ("lib", &["error"]),
+];
+
+/// Crates that belong to one module: nothing below `cli` sees clap, nothing above `backend`
+/// multiplies matrices on its own.
+const OWNED: [(&str, &[&str]); 6] = [
+    ("clap::", &["cli", "main"]),
+    ("indicatif::", &["cli"]),
+    ("gemm::", &["backend"]),
+    ("hf_hub::", &["model"]),
+    ("png::", &["output"]),
+    ("realfft::num_complex", &["ops", "ascent"]),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The top-level module that a file belongs to, with the part of its text before its tests.
+fn modules() -> Vec<(String, PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let module = |path: &Path| {
+        let first = path
+            .strip_prefix(&root)
+            .unwrap()
+            .components()
+            .next()
+            .unwrap();
+        first
+            .as_os_str()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs")
+            .to_owned()
+    };
+    let product = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap();
+        text.split("#[cfg(test)]").next().unwrap().to_owned()
+    };
+    files
+        .into_iter()
+        .map(|path| (module(&path), path.clone(), product(&path)))
+        .collect()
+}
+
+#[test]
+fn modules_use_only_those_below_them() {
+    let allowed: BTreeMap<_, _> = ALLOWED.into_iter().collect();
+    for (module, path, text) in modules() {
+        if module == "main" || path.ends_with("ops/check.rs") {
+            continue;
+        }
+        let below = allowed
+            .get(module.as_str())
+            .unwrap_or_else(|| panic!("{module} has no place in the house"));
+        for used in text.split("crate::").skip(1) {
+            let used: String = used
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+                .collect();
+            let fits = used.is_empty() || used == module || below.contains(&used.as_str());
+            assert!(
+                fits,
+                "{} uses crate::{used}, which {module} may not",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn foreign_crates_stay_in_their_module() {
+    for (module, path, text) in modules() {
+        for (name, owners) in OWNED {
+            let used = text.contains(name) && !text.contains(&format!("_{name}"));
+            assert!(
+                !used || owners.contains(&module.as_str()),
+                "{} uses {name}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn files_stay_short_enough_to_read() {
+    for (_, path, text) in modules() {
+        let lines = text.lines().count();
+        assert!(
+            lines <= 300,
+            "{} has {lines} lines of production code: look for the seam",
+            path.display()
+        );
+    }
+}
