@@ -3,6 +3,7 @@
 
 pub mod adam;
 pub mod quality;
+mod spectrum;
 mod view;
 
 use std::time::Instant;
@@ -73,7 +74,7 @@ pub struct Trace {
     pub gradient_norm: Vec<f32>,
     /// Seconds since the ascent began, at the end of the step.
     #[serde(skip)]
-    pub seconds: Vec<f64>,
+    pub seconds: Vec<f32>,
 }
 
 /// A finished (or stopped) image.
@@ -200,7 +201,7 @@ impl<'a> Climber<'a> {
             let image = self.parameterisation.image(&self.parameters)?;
             self.checkpoints.push((step + 1, image));
         }
-        self.trace.seconds.push(start.elapsed().as_secs_f64());
+        self.trace.seconds.push(start.elapsed().as_secs_f32());
         Ok(())
     }
 

@@ -14,7 +14,7 @@ pub mod weights;
 use candle_core::{DType, Tensor};
 
 use crate::error::{Result, bail};
-use architecture::{Architecture, Vision};
+use architecture::{Architecture, RESNET_STRIDE, Vision};
 use layer::Rules;
 use program::{Program, Run};
 use tap::{Layout, Tap, TapId};
@@ -91,8 +91,8 @@ impl Encoder {
     pub fn view(&self, canvas: usize, taps: &[TapId]) -> usize {
         match self.vision {
             Vision::ResNet(_) if !self.reads_embedding(taps) => {
-                let cells = (canvas + resnet::STRIDE / 2) / resnet::STRIDE;
-                cells.max(1) * resnet::STRIDE
+                let cells = (canvas + RESNET_STRIDE / 2) / RESNET_STRIDE;
+                cells.max(1) * RESNET_STRIDE
             }
             _ => self.resolution,
         }
@@ -121,7 +121,7 @@ impl Encoder {
         let resolution = self.resolution;
         match self.vision {
             Vision::ResNet(_) if !self.reads_embedding(taps) => {
-                let smallest = resnet::STRIDE;
+                let smallest = RESNET_STRIDE;
                 if height < smallest || width < smallest {
                     bail!(
                         Input,

@@ -89,10 +89,14 @@ impl Objective {
         self
     }
 
-    /// The unit whose picture this is: that of the first term that reads one.
-    pub fn first_unit(&self) -> Option<(&Option<String>, usize)> {
+    /// The tap and channel of the first term that reads a unit of a named tap.
+    pub fn first_unit(&self) -> Option<(&str, usize)> {
         self.terms.iter().find_map(|(_, quantity)| match quantity {
-            Quantity::Unit { tap, unit, .. } => Some((tap, *unit)),
+            Quantity::Unit {
+                tap: Some(tap),
+                unit,
+                ..
+            } => Some((tap.as_str(), *unit)),
             _ => None,
         })
     }

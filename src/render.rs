@@ -14,7 +14,7 @@ use crate::ascent::{Job, Rendered, Watch, ascend};
 use crate::backend::threads::map_images;
 use crate::error::{Error, Kind, Result};
 use crate::model::Model;
-use crate::output::sidecar::{PictureEntry, SCHEMA, Sidecar, Timing, WeightsEntry};
+use crate::output::sidecar::{PictureEntry, SCHEMA, Sidecar, Timing, UnitEntry, WeightsEntry};
 use crate::output::{file, picture};
 use crate::recipe::Recipe;
 
@@ -147,6 +147,10 @@ impl<'a> Renderer<'a> {
             schema: SCHEMA,
             percept: env!("CARGO_PKG_VERSION"),
             recipe: &recipe,
+            unit: job
+                .objective
+                .first_unit()
+                .map(|(tap, channel)| UnitEntry { tap, channel }),
             picture: entry,
             checkpoints,
             weights: WeightsEntry {
@@ -160,6 +164,7 @@ impl<'a> Renderer<'a> {
                 seconds,
                 batch,
                 threads: rayon::current_num_threads(),
+                at_step: rendered.trace.seconds.clone(),
             },
         };
         let text = serde_json::to_string_pretty(&document).map_err(|source| {

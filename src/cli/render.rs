@@ -260,7 +260,9 @@ pub fn render_all(
                     });
                 }
                 Err(error) => {
-                    progress.warn(&format!("percept: {}", error.report()));
+                    if jobs.len() > 1 {
+                        progress.warn(&format!("percept: {}", error.report()));
+                    }
                     failures.push(error);
                 }
             }

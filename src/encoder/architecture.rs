@@ -8,6 +8,9 @@ use super::weights::Weights;
 /// Components of one attention head in every CLIP.
 pub const HEAD_WIDTH: usize = 64;
 
+/// Pixels of the input per cell of a ResNet's last stage.
+pub const RESNET_STRIDE: usize = 32;
+
 /// A ModifiedResNet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResNetShape {
@@ -173,7 +176,7 @@ impl Shapes<'_> {
         let [embedding, _] = self.dims("visual.attnpool.c_proj.weight")?;
         self.whole_heads(32 * width, "the last stage")?;
         let vision = Vision::ResNet(ResNetShape { blocks, width });
-        Ok((vision, side * super::resnet::STRIDE, embedding))
+        Ok((vision, side * RESNET_STRIDE, embedding))
     }
 
     fn vit(&self) -> Result<(Vision, usize, usize)> {

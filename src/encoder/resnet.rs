@@ -1,9 +1,9 @@
 //! OpenAI's ModifiedResNet: a stem of three convolutions, four stages of bottlenecks that
 //! downsample by average pooling, and an attention pool.
 
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 
-use super::architecture::{Architecture, HEAD_WIDTH, ResNetShape};
+use super::architecture::{Architecture, HEAD_WIDTH, RESNET_STRIDE, ResNetShape};
 use super::layer::{AttentionPool, AveragePool, Projections, Relu};
 use super::program::{IMAGE, Program, Value};
 use super::tap::Layout;
@@ -12,9 +12,6 @@ use super::weights::Weights;
 use crate::error::Result;
 use crate::ops::attention::Attention;
 use crate::ops::conv::Conv;
-
-/// Pixels of the input per cell of the last stage.
-pub const STRIDE: usize = 32;
 
 /// Batch normalisation's constant under the root (PyTorch's default).
 const EPSILON: f64 = 1e-5;
@@ -210,7 +207,7 @@ impl Tower<'_> {
         channels: usize,
         architecture: &Architecture,
     ) -> Result<()> {
-        let side = architecture.resolution / STRIDE;
+        let side = architecture.resolution / RESNET_STRIDE;
         let positions = self.weights.take(
             "visual.attnpool.positional_embedding",
             &[side * side + 1, channels],
@@ -243,9 +240,4 @@ impl Tower<'_> {
             .tap("embedding", y, architecture.embedding, Layout::Vector);
         Ok(())
     }
-}
-
-/// Zeros for a convolution without a bias.
-pub fn no_bias(outputs: usize, dtype: DType) -> Result<Tensor> {
-    Ok(Tensor::zeros(outputs, dtype, &candle_core::Device::Cpu)?)
 }

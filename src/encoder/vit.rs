@@ -1,12 +1,11 @@
 //! CLIP's vision transformer: patches, a class token, residual blocks, a projection of the class
 //! token.
 
-use candle_core::DType;
+use candle_core::{DType, Device, Tensor};
 
 use super::architecture::{Architecture, VitShape};
 use super::layer::{ClassToken, Tokens};
 use super::program::{IMAGE, Program};
-use super::resnet::no_bias;
 use super::tap::Layout;
 use super::transformer::{Blocks, layer_norm};
 use super::weights::Weights;
@@ -33,7 +32,7 @@ pub fn build(
         weight: weights
             .take("visual.conv1.weight", &[width, 3, patch, patch])?
             .to_dtype(dtype)?,
-        bias: no_bias(width, dtype)?,
+        bias: Tensor::zeros(width, dtype, &Device::Cpu)?,
         stride: patch,
         padding: 0,
     };

@@ -22,6 +22,8 @@ pub struct Sidecar<'a, R> {
     pub percept: &'static str,
     /// What ran; `percept replay` runs it again.
     pub recipe: &'a R,
+    /// The first unit of the objective, if it reads one.
+    pub unit: Option<UnitEntry<'a>>,
     /// The picture beside it.
     pub picture: PictureEntry,
     /// Copies after chosen steps.
@@ -37,6 +39,15 @@ pub struct Sidecar<'a, R> {
     pub trace: &'a Trace,
     /// What differs from run to run.
     pub timing: Timing,
+}
+
+/// One unit.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnitEntry<'a> {
+    /// The tap's canonical name.
+    pub tap: &'a str,
+    /// The channel.
+    pub channel: usize,
 }
 
 /// One picture file.
@@ -74,6 +85,8 @@ pub struct Timing {
     pub batch: usize,
     /// Threads of the pool.
     pub threads: usize,
+    /// Seconds from the first step's start to each step's end.
+    pub at_step: Vec<f32>,
 }
 
 /// What a replay needs of a sidecar or a PNG.

@@ -141,6 +141,27 @@ mod tests {
     }
 
     #[test]
+    fn the_pullback_is_the_transpose_of_the_naive_dft() {
+        for (height, width) in SIZES {
+            let synthesis = Synthesis::new(height, width, 1.0);
+            let dt = wave(&[1, 1, height, width], 1.1);
+            let pulled = synthesis.pullback(&dt).unwrap();
+            let dt: Vec<f64> = dt.flatten_all().unwrap().to_vec1().unwrap();
+            let pulled: Vec<f64> = pulled.flatten_all().unwrap().to_vec1().unwrap();
+            for (bin, pulled) in pulled.iter().enumerate() {
+                let mut unit = vec![0.0; height * (width / 2 + 1) * 2];
+                unit[bin] = 1.0;
+                let column = naive(&unit, height, width, 1.0);
+                let transposed: f64 = column.iter().zip(&dt).map(|(a, b)| a * b).sum();
+                assert!(
+                    (pulled - transposed).abs() <= 1e-10,
+                    "{height}x{width} bin {bin}: {pulled} and {transposed}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn pullback_matches_central_differences() {
         for (height, width) in SIZES {
             let synthesis = Synthesis::new(height, width, 1.0);

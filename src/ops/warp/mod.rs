@@ -220,6 +220,38 @@ mod tests {
     }
 
     #[test]
+    fn the_pullback_is_the_transpose_of_naive_sampling() {
+        let (height, width) = (7, 5);
+        for map in maps() {
+            for fill in [Fill::Constant(0.0), Fill::Reflect, Fill::Edge] {
+                let warp = warp(map, fill, (5, 7));
+                let dy = wave(&[1, 3, 5, 7], 0.9);
+                let pulled = warp.pullback(&dy, height, width).unwrap();
+                let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+                let (dy, pulled) = (flat(&dy), flat(&pulled));
+                for (index, pulled) in pulled.iter().enumerate() {
+                    let (channel, pixel) = (index / (height * width), index % (height * width));
+                    let mut unit = vec![0.0; height * width];
+                    unit[pixel] = 1.0;
+                    let share = |place: usize| {
+                        let (x, y) = (
+                            (place % 7) as f64 + 0.5 - 3.5,
+                            (place / 7) as f64 + 0.5 - 2.5,
+                        );
+                        let size = (height as i64, width as i64);
+                        naive(&unit, size, map.apply([x, y]), fill) * dy[channel * 35 + place]
+                    };
+                    let transposed: f64 = (0..35).map(share).sum::<f64>() / warp.deviation[channel];
+                    assert!(
+                        (pulled - transposed).abs() <= 1e-9,
+                        "{map:?} {fill:?} {index}: {pulled} and {transposed}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn pullback_matches_central_differences() {
         for (height, width) in [(7, 5), (8, 13)] {
             for map in maps() {
