@@ -57,7 +57,33 @@ fn tensor(path: &Path) -> Result<Tensor> {
     Ok(tensor)
 }
 
+/// Fails on a header whose shape is empty or larger than the file: `read_npy` takes memory for it,
+/// or panics.
+fn check_npy_header(bytes: &[u8], path: &Path) -> Result<()> {
+    let header = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
+    let shape = header
+        .split_once("'shape': (")
+        .and_then(|(_, rest)| rest.split_once(')'));
+    let count = shape.and_then(|(shape, _)| {
+        let sizes = shape.split(',').map(str::trim);
+        sizes
+            .filter(|size| !size.is_empty())
+            .try_fold(1usize, |count, size| count.checked_mul(size.parse().ok()?))
+    });
+    match count {
+        Some(count) if (1..=bytes.len()).contains(&count) => Ok(()),
+        _ => bail!(
+            Input,
+            "{} is no array: its shape ({}) does not fit its {} bytes",
+            path.display(),
+            shape.map_or("unknown", |(shape, _)| shape),
+            bytes.len()
+        ),
+    }
+}
+
 fn npy(bytes: &[u8], path: &Path) -> Result<Tensor> {
+    check_npy_header(bytes, path)?;
     let from = |array: ArrayD<f64>| {
         Tensor::from_iter(array.iter().copied(), &Device::Cpu)?.reshape(array.shape())
     };

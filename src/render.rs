@@ -14,6 +14,7 @@ use crate::ascent::{Job, Rendered, Watch, ascend};
 use crate::backend::threads::map_images;
 use crate::error::{Error, Kind, Result};
 use crate::model::Model;
+use crate::output::file::Pending;
 use crate::output::sidecar::{PictureEntry, SCHEMA, Sidecar, Timing, UnitEntry, WeightsEntry};
 use crate::output::{file, picture};
 use crate::recipe::Recipe;
@@ -129,19 +130,22 @@ impl<'a> Renderer<'a> {
             ..asked.clone()
         };
         let quality = self.judge.measure(&job.objective, &rendered.image)?;
+        // Nothing takes its place before everything is on disk.
+        let mut staged = Vec::new();
         let mut checkpoints = Vec::new();
         for (step, image) in &rendered.checkpoints {
             let recipe = Recipe {
                 steps: *step,
                 ..recipe.clone()
             };
-            checkpoints.push(write_picture(
+            checkpoints.push(stage_picture(
                 &recipe,
                 image,
                 &path.with_extension(format!("step{step}.png")),
+                &mut staged,
             )?);
         }
-        let entry = write_picture(&recipe, &rendered.image, path)?;
+        let entry = stage_picture(&recipe, &rendered.image, path, &mut staged)?;
         let sidecar = path.with_extension("json");
         let document = Sidecar {
             schema: SCHEMA,
@@ -170,7 +174,10 @@ impl<'a> Renderer<'a> {
         let text = serde_json::to_string_pretty(&document).map_err(|source| {
             Error::new(Kind::Internal, "cannot write a sidecar").caused_by(source)
         })?;
-        file::write(&sidecar, text.as_bytes())?;
+        staged.push(file::stage(&sidecar, text.as_bytes())?);
+        for file in staged {
+            file.finish()?;
+        }
         Ok(Finished {
             picture: path.to_owned(),
             sidecar,
@@ -182,9 +189,14 @@ impl<'a> Renderer<'a> {
     }
 }
 
-fn write_picture(recipe: &Recipe, image: &Tensor, path: &Path) -> Result<PictureEntry> {
+fn stage_picture(
+    recipe: &Recipe,
+    image: &Tensor,
+    path: &Path,
+    staged: &mut Vec<Pending>,
+) -> Result<PictureEntry> {
     let bytes = picture::encode(image, recipe.scale, &recipe.to_json())?;
-    file::write(path, &bytes)?;
+    staged.push(file::stage(path, &bytes)?);
     Ok(PictureEntry {
         file: path
             .file_name()

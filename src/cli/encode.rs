@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::options::{ModelArgs, ThreadArgs};
+use super::options::{ModelArgs, ThreadArgs, say};
 use crate::encode::{self, Wanted};
 use crate::error::{Error, Kind, Result, bail};
 use crate::input;
@@ -87,7 +87,7 @@ impl Encode {
         tensors::write(&self.out, format, &named)?;
         if !self.quiet {
             for (name, tensor) in &named {
-                println!("{name} {:?}", tensor.dims());
+                say(&format!("{name} {:?}", tensor.dims()))?;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::options::ModelArgs;
+use super::options::{ModelArgs, say};
 use crate::error::Result;
 
 /// List a model's taps: the places whose units can be rendered
@@ -73,23 +73,19 @@ impl Layers {
             taps: taps.collect(),
         };
         if self.json {
-            println!(
-                "{}",
-                serde_json::to_string_pretty(&answer).unwrap_or_default()
-            );
-            return Ok(());
+            return say(&serde_json::to_string_pretty(&answer).unwrap_or_default());
         }
-        println!(
+        say(&format!(
             "{} ({}), {}x{} pixels, {}",
             answer.model, answer.format, answer.resolution, answer.resolution, answer.activation
-        );
-        println!("{:<18} {:>6}  GRID", "TAP", "UNITS");
+        ))?;
+        say(&format!("{:<18} {:>6}  GRID", "TAP", "UNITS"))?;
         for row in answer.taps {
             let mark = if row.default { " *" } else { "" };
-            println!(
+            say(&format!(
                 "{:<18} {:>6}  {}x{}{mark}",
                 row.tap, row.units, row.rows, row.columns
-            );
+            ))?;
         }
         Ok(())
     }

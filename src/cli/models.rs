@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::options::say;
 use crate::error::Result;
 use crate::model::spec::KNOWN;
 
@@ -40,18 +41,11 @@ impl Models {
             sha256: model.openai_sha256,
         }));
         if self.json {
-            println!(
-                "{}",
-                serde_json::to_string_pretty(&rows).unwrap_or_default()
-            );
-            return Ok(());
+            return say(&serde_json::to_string_pretty(&rows).unwrap_or_default());
         }
-        println!("{:<16} {:<20} HUB ID", "NAME", "OPENAI'S FILE");
+        say(&format!("{:<16} {:<20} HUB ID", "NAME", "OPENAI'S FILE"))?;
         for row in rows {
-            println!(
-                "{}",
-                format!("{:<16} {:<20} {}", row.name, row.file, row.hub_id).trim_end()
-            );
+            say(format!("{:<16} {:<20} {}", row.name, row.file, row.hub_id).trim_end())?;
         }
         Ok(())
     }

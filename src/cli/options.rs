@@ -1,9 +1,11 @@
 //! Options that several commands share.
 
+use std::io::{ErrorKind, Write};
+
 use clap::Args;
 
 use crate::backend::threads::use_threads;
-use crate::error::{Result, bail};
+use crate::error::{Error, Kind, Result, bail};
 use crate::model::spec::Activation;
 use crate::model::{Model, Options};
 
@@ -41,6 +43,19 @@ pub fn load(name: &str, activation: Option<Activation>, quiet: bool) -> Result<M
     )
 }
 
+/// Prints a line to standard output; a reader that has gone away, such as `head`, is no error.
+pub fn say(line: &str) -> Result<()> {
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::new(Kind::Io, "cannot write to standard output").caused_by(source))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// More threads than any machine runs, and few enough for any to start.
+const MOST_THREADS: usize = 1024;
+
 #[derive(Debug, Args)]
 pub struct ThreadArgs {
     /// Threads to use; all cores by default. Pictures do not depend on it
@@ -51,8 +66,11 @@ pub struct ThreadArgs {
 impl ThreadArgs {
     pub fn apply(&self) -> Result<()> {
         match self.threads {
-            Some(0) => bail!(Request, "0 threads cannot work: give --threads 1 or more"),
-            Some(count) => use_threads(count),
+            Some(count) if (1..=MOST_THREADS).contains(&count) => use_threads(count),
+            Some(count) => bail!(
+                Request,
+                "{count} threads is out of range: give --threads from 1 to {MOST_THREADS}"
+            ),
             None => Ok(()),
         }
     }

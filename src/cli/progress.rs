@@ -1,10 +1,11 @@
 //! The progress bar of an ascent, and the way to stop it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::options::say;
 use crate::ascent::Watch;
 use crate::error::{Error, Kind, Result};
 
@@ -35,8 +36,6 @@ pub struct Progress {
     images_in_batch: AtomicUsize,
     done_before: AtomicU64,
 }
-
-use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 impl Progress {
     pub fn new(images: usize, steps: usize, quiet: bool) -> Self {
@@ -75,8 +74,8 @@ impl Progress {
     }
 
     /// Prints a line to standard output without tearing the bar.
-    pub fn print(&self, line: &str) {
-        self.bar.suspend(|| println!("{line}"));
+    pub fn print(&self, line: &str) -> Result<()> {
+        self.bar.suspend(|| say(line))
     }
 
     /// Prints a line to standard error without tearing the bar.

@@ -1,5 +1,6 @@
 //! `percept render`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
@@ -8,6 +9,7 @@ use super::options::{ModelArgs, ThreadArgs};
 use super::progress::{self, Progress};
 use crate::error::{Error, Result, bail};
 use crate::model::Model;
+use crate::model::spec::known;
 use crate::model::weights::Format;
 use crate::output::file;
 use crate::param::Basis;
@@ -17,6 +19,9 @@ use crate::render::{Finished, Renderer};
 /// The unit that `percept render` shows when none is named: one of the embedded model's that
 /// people recognise.
 const SHOWPIECE: &str = "651";
+
+/// Characters of an objective in a file name; a digest stands for the rest.
+const LONGEST_OBJECTIVE: usize = 80;
 
 /// Images in flight at once unless told otherwise; each holds its activations.
 const DEFAULT_BATCH: usize = 8;
@@ -122,17 +127,17 @@ pub struct Render {
 impl Render {
     pub fn run(self) -> Result<()> {
         self.threads.apply()?;
-        let model = self.model.load(self.quiet)?;
-        let recipes = self.request(&model)?.resolve(&model)?;
-        let files = self.files(&recipes)?;
-        for path in &files {
-            file::prepare_file(path)?;
-        }
         if self.batch == 0 {
             bail!(
                 Request,
                 "a batch of 0 images renders nothing: give --batch 1 or more"
             );
+        }
+        let model = self.model.load(self.quiet)?;
+        let recipes = self.request(&model)?.resolve(&model)?;
+        let files = self.files(&recipes)?;
+        for path in &files {
+            file::prepare_file(path)?;
         }
         progress::stop_on_ctrl_c()?;
         let jobs: Vec<(Recipe, PathBuf)> = recipes.into_iter().zip(files).collect();
@@ -181,10 +186,21 @@ impl Render {
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
         if !is_file {
-            return Ok(recipes
-                .iter()
-                .map(|recipe| self.out.join(file_name(recipe)))
-                .collect());
+            let mut files: Vec<PathBuf> = Vec::with_capacity(recipes.len());
+            let mut taken = HashSet::with_capacity(recipes.len());
+            for recipe in recipes {
+                let file = self.out.join(file_name(recipe));
+                if !taken.insert(file.clone()) {
+                    bail!(
+                        Request,
+                        "two of these pictures would be {}: {} is asked for twice, or its name is too like another's",
+                        file.display(),
+                        recipe.objective
+                    );
+                }
+                files.push(file);
+            }
+            return Ok(files);
         }
         if recipes.len() > 1 {
             bail!(
@@ -200,18 +216,25 @@ impl Render {
 
 /// A file name that tells two recipes of one command apart: model, objective, seed, variant.
 fn file_name(recipe: &Recipe) -> String {
-    let model = Path::new(&recipe.model.name)
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = &recipe.model.name;
+    let model = match known(name) {
+        Some(model) => model.name.into(),
+        None => Path::new(name)
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy(),
+    };
     let plain = |text: &str| -> String {
         let kept = text.replace(['+', '*', ' ', '/', '\\', ':', '(', ')', ',', '@'], "_");
         kept.chars()
             .filter(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
-            .take(100)
             .collect()
     };
+    let mut objective = plain(&recipe.objective);
+    if let Some((end, _)) = objective.char_indices().nth(LONGEST_OBJECTIVE) {
+        let digest = file::sha256(recipe.objective.as_bytes());
+        objective.replace_range(end.., &format!("-{}", &digest[..8]));
+    }
     let variant = if recipe.variant > 0 {
         format!("-v{}", recipe.variant)
     } else {
@@ -220,7 +243,7 @@ fn file_name(recipe: &Recipe) -> String {
     format!(
         "{}-{}-s{}{variant}.png",
         plain(&model),
-        plain(&recipe.objective),
+        objective,
         recipe.seed
     )
 }
@@ -241,6 +264,7 @@ pub fn render_all(
     let progress = Progress::new(jobs.len(), first.steps, quiet);
     let mut failures: Vec<Error> = Vec::new();
     let mut rendered = 0;
+    let mut said = Ok(());
     for batch in jobs.chunks(batch) {
         if progress::is_stopped() {
             break;
@@ -253,11 +277,12 @@ pub fn render_all(
             match finished {
                 Ok(finished) => {
                     rendered += 1;
-                    progress.print(&if json {
+                    let line = if json {
                         json_line(&finished)
                     } else {
                         finished.to_string()
-                    });
+                    };
+                    said = said.and(progress.print(&line));
                 }
                 Err(error) => {
                     if jobs.len() > 1 {
@@ -277,7 +302,7 @@ pub fn render_all(
         );
     }
     match failures.len() {
-        0 => Ok(()),
+        0 => said,
         1 if jobs.len() == 1 => Err(failures.remove(0)),
         count => Err(Error::new(
             failures[0].kind(),

@@ -47,6 +47,17 @@ pub struct Replay {
 impl Replay {
     pub fn run(self) -> Result<()> {
         self.threads.apply()?;
+        if let Some(out) = &self.out
+            && !out
+                .extension()
+                .is_some_and(|end| end.eq_ignore_ascii_case("png"))
+        {
+            bail!(
+                Request,
+                "a replay is written as a PNG: give --out a name that ends in .png, not {}",
+                out.display()
+            );
+        }
         let stored = sidecar::read::<Recipe>(&self.sidecar)?;
         let recipe = stored.recipe;
         let name = self.model.as_deref().unwrap_or(&recipe.model.name);
@@ -64,7 +75,7 @@ impl Replay {
         if stored.sha256 != file::sha256(&bytes) {
             bail!(
                 Numeric,
-                "{} differs from the recorded picture: it was made by another version of percept or on another processor",
+                "{} differs from the recorded picture: that was made by another version of percept or on another processor, or its recipe was changed since",
                 out.display()
             );
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, bail};
 
 /// The folder that a file lies in.
 fn folder_of(path: &Path) -> &Path {
@@ -21,6 +21,14 @@ fn folder_of(path: &Path) -> &Path {
 /// When the folder cannot be made or written to.
 pub fn prepare_folder(folder: &Path) -> Result<()> {
     let refused = |source| Error::io("cannot write into the folder", folder, source);
+    if let Some(file) = folder.ancestors().find(|path| path.is_file()) {
+        bail!(
+            Io,
+            "cannot make the folder {}: {} is a file; give --out another place",
+            folder.display(),
+            file.display()
+        );
+    }
     fs::create_dir_all(folder).map_err(refused)?;
     tempfile::tempfile_in(folder).map_err(refused)?;
     Ok(())
@@ -79,17 +87,17 @@ impl Pending {
     }
 }
 
-/// Writes a whole file.
+/// Writes a whole file, still under its other name.
 ///
 /// # Errors
-/// When the system refuses; nothing is then left behind, and what was there before stays.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+/// When the system refuses; nothing is then left behind.
+pub fn stage(path: &Path, bytes: &[u8]) -> Result<Pending> {
     let mut pending = Pending::create(path)?;
     pending
         .file()
         .write_all(bytes)
         .map_err(|source| Error::io("cannot write", path, source))?;
-    pending.finish()
+    Ok(pending)
 }
 
 /// The SHA-256 of some bytes, in hexadecimal.
@@ -127,8 +135,8 @@ mod tests {
     fn a_file_is_replaced_whole_and_nothing_else_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
-        write(&path, b"first").unwrap();
-        write(&path, b"second").unwrap();
+        stage(&path, b"first").unwrap().finish().unwrap();
+        stage(&path, b"second").unwrap().finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
         drop(Pending::create(&path).unwrap());
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);

@@ -1,7 +1,7 @@
 //! Named tensors to `.npz` or `.safetensors` files.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
+use std::io::{Cursor, Write};
 use std::path::Path;
 
 use candle_core::{DType, Tensor};
@@ -49,14 +49,18 @@ pub fn write(path: &Path, format: Format, named: &[(String, Tensor)]) -> Result<
     };
     match format {
         Format::Npz => {
-            let mut archive = NpzWriter::new(BufWriter::new(pending.file()));
+            // In memory: a ZipWriter that cannot write complains on standard error when dropped.
+            let mut archive = NpzWriter::new(Cursor::new(Vec::new()));
             for (name, tensor) in named {
                 archive
                     .add_array(name.as_str(), &array(tensor)?)
                     .map_err(|source| failed(source.into()))?;
             }
-            let mut writer = archive.finish().map_err(|source| failed(source.into()))?;
-            writer.flush().map_err(|source| failed(source.into()))?;
+            let bytes = archive.finish().map_err(|source| failed(source.into()))?;
+            pending
+                .file()
+                .write_all(bytes.get_ref())
+                .map_err(|source| failed(source.into()))?;
         }
         Format::Safetensors => {
             let tensors: BTreeMap<&str, Tensor> = named

@@ -1,0 +1,101 @@
+//! Objectives that cannot be read, bound or climbed.
+
+use std::fs;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use tempfile::TempDir;
+
+use crate::common::{command, fixture, refusal, refused};
+
+#[test]
+fn a_text_that_is_no_objective_is_refused_with_an_example() {
+    let model = fixture("rn/openai.pt");
+    let model = model.to_str().unwrap();
+    for (text, words) in [
+        ("", &["ends without a term", "such as"][..]),
+        ("cat", &["\"cat\" is not a unit", "TAP:NUMBER"]),
+        ("1 + ", &["ends without a term"]),
+        ("1 + * 2", &["number"]),
+        ("nan*3", &["\"nan\"", "not a number"]),
+        ("89@3", &["@ROW,COLUMN"]),
+        ("3..1", &["\"3..1\"", "0..16"]),
+        ("0..99999999999", &["0..99999999999", "0..16"]),
+        ("embedding:3@1,1", &["embedding", "no positions"]),
+        ("direction(layer4", &["closing parenthesis", "FILE"]),
+        ("direction(layer4)", &["names no file", "FILE"]),
+        ("direction(layer4,)", &["incomplete", "FILE"]),
+    ] {
+        refused(&["render", text, "--model", model], words);
+    }
+}
+
+#[test]
+fn a_position_outside_the_grid_is_refused_with_its_size() {
+    let words = ["1 rows and 1 columns", "no position @9,9"];
+    refused(&["render", "7@9,9", "--size", "32", "--steps", "2"], &words);
+}
+
+#[test]
+fn a_direction_must_fit_its_tap() {
+    let folder = TempDir::new().unwrap();
+    let save = |name: &str, values: &[f32]| {
+        let path = folder.path().join(name);
+        let tensor = Tensor::new(values, &Device::Cpu).unwrap();
+        tensor.save_safetensors("v", &path).unwrap();
+        format!("direction(layer4.0.sum, {})", path.display())
+    };
+    let short = save("short.safetensors", &[1.0; 5]);
+    refused(
+        &["render", &short],
+        &["short.safetensors", "5 numbers", "768"],
+    );
+    let mut values = [1.0; 768];
+    values[3] = f32::NAN;
+    let undefined = save("nan.safetensors", &values);
+    refused(&["render", &undefined], &["nan.safetensors", "not finite"]);
+    let words = ["cannot read nofile.npy", "No such file"];
+    refused(&["render", "direction(layer4, nofile.npy)"], &words);
+    let text = folder.path().join("text.npy");
+    fs::write(&text, "1 2 3").unwrap();
+    let text = format!("direction(layer4, {})", text.display());
+    refused(&["render", &text], &["text.npy", "neither an .npy nor"]);
+}
+
+/// Runs of one step on the smallest canvas.
+fn tiny(folder: &Path, units: &[&str]) -> std::process::Command {
+    let fixed = ["--size", "16", "--steps", "1", "--scale", "1", "--quiet"];
+    command(folder, &[&["render"], units, &fixed].concat())
+}
+
+#[test]
+fn an_ascent_without_a_gradient_says_what_to_try() {
+    for units in [
+        &["0*layer4:3"][..],
+        // Dead on the first image, which the seed determines.
+        &["layer4:0", "--redirect", "0"],
+    ] {
+        let folder = TempDir::new().unwrap();
+        let words = ["no gradient", "--seed", "layer4.0.sum", "--redirect 16"];
+        refusal(tiny(folder.path(), units), folder.path(), &words);
+    }
+}
+
+#[test]
+fn a_unit_that_fails_does_not_stop_the_others() {
+    let folder = TempDir::new().unwrap();
+    let mut command = tiny(folder.path(), &["0*layer4:3", "5", "--out", "."]);
+    let answer = crate::common::Answer::from(command.output().unwrap());
+    assert_eq!(answer.code, Some(1));
+    let lines: Vec<_> = answer.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("no gradient"), "{lines:?}");
+    assert!(lines[1].contains("1 of 2 pictures"), "{lines:?}");
+    assert_eq!(crate::common::files(folder.path()).len(), 2);
+}
+
+#[test]
+fn an_ascent_that_overflows_names_the_step_length() {
+    let fixed = ["render", "1", "--lr", "1e300", "--size", "32"];
+    refused(&fixed, &["step 1 of layer4.0.sum:1", "NaN", "--lr"]);
+}
