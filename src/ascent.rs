@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::backend::cpu::View as Slice;
 use crate::backend::threads::map_images;
 use crate::encoder::layer::Rules;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Result, bail};
 use crate::model::Model;
 use crate::objective::{Bound, Objective};
 use crate::param::{Basis, Parameterisation};
@@ -24,7 +24,7 @@ use adam::Adam;
 pub use view::View;
 
 /// What all images of a batch share.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// What the free numbers are.
     pub basis: Basis,
@@ -121,7 +121,7 @@ pub fn ascend(
         if watch.should_stop() || climbers.iter().all(Result::is_err) {
             break;
         }
-        map_images(&mut climbers, |_, slot| {
+        map_images(climbers.iter_mut().collect(), |_, slot| {
             if let Ok(climber) = slot
                 && let Err(error) = climber.step(step, start)
             {
@@ -207,19 +207,32 @@ impl<'a> Climber<'a> {
 
     /// Fails on a number that is not finite, and at the first step on a gradient that vanishes.
     fn check(&self, step: usize, value: f64, norm_of_units: f64, norm: f64) -> Result<()> {
-        let numeric = |message: String| Err(Error::new(Kind::Numeric, message));
         let spelling = &self.spelling;
         if !value.is_finite() || !norm.is_finite() {
-            return numeric(format!(
-                "step {step} of {spelling}: the objective is {value} and its gradient's norm {norm}; try a smaller --lr"
-            ));
+            let cure = match step {
+                0 => "the objective's weights are too large",
+                _ => "try a smaller --lr",
+            };
+            bail!(
+                Numeric,
+                "step {step} of {spelling}: the objective is {value} and its gradient's norm {norm}; {cure}"
+            );
         }
         if step == 0 && !self.objective.taps().is_empty() && norm_of_units == 0.0 {
-            return numeric(format!(
-                "{spelling} has no gradient on the first image, so there is nothing to climb: \
-                 the unit is silent there; try another --seed, the sum before the ReLU (layer4.0.sum \
-                 instead of layer4.0), or --redirect 16"
-            ));
+            let after_relu = self.objective.reads_after_relu(&self.model.encoder);
+            let cure = match (after_relu, self.settings.redirect_steps) {
+                (true, 0) => {
+                    "try --redirect 16, the sum before the ReLU (layer4.0.sum instead of layer4.0), or another --seed"
+                }
+                (true, _) => {
+                    "try the sum before the ReLU (layer4.0.sum instead of layer4.0), another --seed, and look whether a weight is zero"
+                }
+                (false, _) => "try another --seed, and look whether a weight or a vector is zero",
+            };
+            bail!(
+                Numeric,
+                "{spelling} has no gradient on the first image, so there is nothing to climb; {cure}"
+            );
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod encode;
 mod layers;
 mod models;
+mod naming;
 mod options;
 mod progress;
 mod render;

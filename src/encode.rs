@@ -7,7 +7,7 @@ use crate::encoder::layer::Rules;
 use crate::encoder::tap::{Layout, TapId, canonical};
 use crate::error::{Result, bail};
 use crate::model::Model;
-use crate::objective::{Bound, Objective};
+use crate::objective::{Bound, parse_units};
 
 /// What is to be read off each image.
 pub struct Wanted {
@@ -55,8 +55,15 @@ impl Wanted {
         let objective = match gradient {
             None => None,
             Some(text) => {
-                let objective: Objective = text.parse()?;
-                let bound = Bound::new(&objective, encoder)?;
+                let objectives = parse_units(text)?;
+                let [objective] = objectives.as_slice() else {
+                    bail!(
+                        Request,
+                        "\"{text}\" is {} units: a gradient is of one objective",
+                        objectives.len()
+                    );
+                };
+                let bound = Bound::new(objective, encoder)?;
                 if bound.taps().is_empty() {
                     bail!(
                         Request,
@@ -95,10 +102,10 @@ impl Wanted {
 /// When the input's size does not fit the model and the taps.
 pub fn images(model: &Model, input: &Tensor, wanted: &Wanted) -> Result<Vec<(String, Tensor)>> {
     let count = input.dim(0)?;
-    let mut inputs: Vec<Tensor> = (0..count)
+    let inputs: Vec<Tensor> = (0..count)
         .map(|index| input.narrow(0, index, 1))
         .collect::<Result<_, _>>()?;
-    let encoded = map_images(&mut inputs, |_, input| one(model, input, wanted));
+    let encoded = map_images(inputs, |_, input| one(model, &input, wanted));
     let mut parts: Vec<Vec<Tensor>> = Vec::new();
     for image in encoded {
         for (index, tensor) in image?.into_iter().enumerate() {

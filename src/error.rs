@@ -110,6 +110,17 @@ impl From<candle_core::Error> for Error {
     }
 }
 
+/// The longest piece of the user's own text that an error repeats.
+const LONGEST_QUOTE: usize = 80;
+
+/// The text, cut where it would drown the message.
+pub(crate) fn shorten(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("{}...", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
 /// Adds a line of context to the error of a [`Result`].
 pub(crate) trait Context<T> {
     fn context(self, message: impl FnOnce() -> String) -> Result<T>;

@@ -5,8 +5,21 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use ndarray::ArrayD;
 use ndarray_npy::{ReadNpyError, ReadNpyExt};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result, bail};
+
+/// The SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn digest(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(|source| Error::io("cannot read", path, source))?;
+    Ok(Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
 
 /// One vector from an `.npy` or `.safetensors` file, flattened.
 ///

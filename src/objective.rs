@@ -11,7 +11,9 @@ pub use parse::parse_units;
 
 use std::fmt;
 use std::ops::{Add, Mul, Neg, Sub};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Which positions of an activation a unit is read at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,6 +89,16 @@ impl Objective {
             }
         }
         self
+    }
+
+    /// The files that directions are read from.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.terms
+            .iter()
+            .filter_map(|(_, quantity)| match quantity {
+                Quantity::Direction { file, .. } => Some(file.as_path()),
+                _ => None,
+            })
     }
 
     /// The tap and channel of the first term that reads a unit of a named tap.
@@ -194,5 +206,19 @@ impl fmt::Display for Objective {
             write!(f, "{quantity}")?;
         }
         Ok(())
+    }
+}
+
+impl Serialize for Objective {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Objective {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|error: crate::Error| serde::de::Error::custom(error.report()))
     }
 }

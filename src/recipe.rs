@@ -5,15 +5,19 @@ mod range;
 mod request;
 
 pub use range::check_decay;
-pub use request::Request;
+pub use request::{DEFAULT_PRESET, Request};
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ascent::{Job, Settings};
 use crate::error::{Result, bail};
+use crate::input;
 use crate::model::Model;
 use crate::model::spec::Activation;
-use crate::objective::Bound;
+use crate::objective::{Bound, Objective};
 use crate::param::Basis;
 use crate::seed::Key;
 use crate::transform::Transform;
@@ -36,8 +40,11 @@ pub struct ModelEntry {
 pub struct Recipe {
     /// The weights.
     pub model: ModelEntry,
-    /// The spelling of the objective, penalties included, every tap written out.
-    pub objective: String,
+    /// What is climbed, penalties included, every tap written out.
+    pub objective: Objective,
+    /// The SHA-256 of each vector file that the objective names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vectors: BTreeMap<PathBuf, String>,
     /// The root of all randomness.
     pub seed: u64,
     /// Which of the unit's pictures under this seed.
@@ -96,8 +103,16 @@ impl Recipe {
                 model.digest
             );
         }
-        Bound::new(&self.objective.parse()?, &model.encoder)?;
-        Ok(())
+        for (file, sha256) in &vectors(&self.objective)? {
+            if self.vectors.get(file) != Some(sha256) {
+                bail!(
+                    Input,
+                    "the vector {} is not the one that the recipe was made with",
+                    file.display()
+                );
+            }
+        }
+        Bound::new(&self.objective, &model.encoder)?.check_positions(&model.encoder, self.size)
     }
 
     /// What the ascent needs to know.
@@ -114,18 +129,23 @@ impl Recipe {
     }
 
     /// The image to be made.
-    ///
-    /// # Errors
-    /// When the objective cannot be read.
-    pub fn job(&self) -> Result<Job> {
-        Ok(Job {
-            objective: self.objective.parse()?,
-            key: Key::new(self.seed, self.objective.clone(), self.variant),
-        })
+    pub fn job(&self) -> Job {
+        Job {
+            objective: self.objective.clone(),
+            key: Key::new(self.seed, self.objective.to_string(), self.variant),
+        }
     }
 
     /// The recipe as it is written into a PNG.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+/// The SHA-256 of each vector file that an objective names.
+fn vectors(objective: &Objective) -> Result<BTreeMap<PathBuf, String>> {
+    objective
+        .files()
+        .map(|file| Ok((file.to_owned(), input::digest(file)?)))
+        .collect()
 }

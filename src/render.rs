@@ -1,16 +1,14 @@
 //! From recipes to files: a batch climbs together, is measured, and is written as it is done.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Instant;
 
 use candle_core::Tensor;
 use serde::Serialize;
 
 use crate::ascent::quality::{Judge, Quality};
-use crate::ascent::{Job, Rendered, Watch, ascend};
+use crate::ascent::{Job, Rendered, Settings, Watch, ascend};
 use crate::backend::threads::map_images;
 use crate::error::{Error, Kind, Result};
 use crate::model::Model;
@@ -42,6 +40,13 @@ pub struct Finished {
     pub seconds: f64,
 }
 
+/// What the pictures of one batch share.
+#[derive(Debug, Clone, Copy)]
+struct Climb {
+    seconds: f64,
+    batch: usize,
+}
+
 impl<'a> Renderer<'a> {
     /// A renderer for one model.
     pub fn new(model: &'a Model) -> Self {
@@ -54,70 +59,51 @@ impl<'a> Renderer<'a> {
     /// Renders a batch and writes each picture with its sidecar; results come in the order of
     /// the jobs. Recipes that differ in more than objective, seed and variant climb apart.
     pub fn render(&self, batch: &[(Recipe, PathBuf)], watch: &dyn Watch) -> Vec<Result<Finished>> {
-        let mut groups: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut order = Vec::new();
+        let mut groups: Vec<(Settings, Vec<usize>)> = Vec::new();
         for (index, (recipe, _)) in batch.iter().enumerate() {
-            let group = groups
-                .entry(format!("{:?}", recipe.settings()))
-                .or_insert_with_key(|key| {
-                    order.push(key.clone());
-                    Vec::new()
-                });
-            group.push(index);
-        }
-        let mut results: Vec<Option<Result<Finished>>> = batch.iter().map(|_| None).collect();
-        for key in order {
-            let members = &groups[&key];
-            let jobs: Vec<&(Recipe, PathBuf)> =
-                members.iter().map(|&index| &batch[index]).collect();
-            for (&index, result) in members.iter().zip(self.render_alike(&jobs, watch)) {
-                results[index] = Some(result);
+            let settings = recipe.settings();
+            match groups.iter_mut().find(|(known, _)| *known == settings) {
+                Some((_, members)) => members.push(index),
+                None => groups.push((settings, vec![index])),
             }
         }
-        results.into_iter().flatten().collect()
+        let mut results: Vec<(usize, Result<Finished>)> = Vec::with_capacity(batch.len());
+        for (settings, members) in groups {
+            let alike: Vec<&(Recipe, PathBuf)> =
+                members.iter().map(|&index| &batch[index]).collect();
+            results.extend(
+                members
+                    .into_iter()
+                    .zip(self.render_alike(&settings, &alike, watch)),
+            );
+        }
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
     }
 
     fn render_alike(
         &self,
+        settings: &Settings,
         batch: &[&(Recipe, PathBuf)],
         watch: &dyn Watch,
     ) -> Vec<Result<Finished>> {
-        let jobs: Result<Vec<Job>> = batch.iter().map(|(recipe, _)| recipe.job()).collect();
-        let jobs = match jobs {
-            Ok(jobs) => jobs,
-            Err(error) => return vec![Err(error)],
-        };
-        let Some((first, _)) = batch.first() else {
-            return Vec::new();
-        };
+        let jobs: Vec<Job> = batch.iter().map(|(recipe, _)| recipe.job()).collect();
         let start = Instant::now();
-        let rendered = ascend(self.model, &first.settings(), &jobs, watch);
-        let seconds = start.elapsed().as_secs_f64();
-        let slots: Vec<_> = rendered
-            .into_iter()
-            .zip(batch)
-            .zip(&jobs)
-            .map(Some)
-            .collect();
-        let mut slots: Vec<_> = slots.into_iter().map(Mutex::new).collect();
-        map_images(&mut slots, |_, slot| {
-            let ((rendered, (recipe, path)), job) = slot.get_mut().ok()?.take()?;
-            Some(rendered.and_then(|rendered| {
-                self.write(&rendered, recipe, job, path, (seconds, jobs.len()))
-            }))
+        let rendered = ascend(self.model, settings, &jobs, watch);
+        let climb = Climb {
+            seconds: start.elapsed().as_secs_f64(),
+            batch: batch.len(),
+        };
+        map_images(rendered, |index, rendered| {
+            self.write(&rendered?, batch[index], climb)
         })
-        .into_iter()
-        .flatten()
-        .collect()
     }
 
     fn write(
         &self,
         rendered: &Rendered,
-        asked: &Recipe,
-        job: &Job,
-        path: &Path,
-        (seconds, batch): (f64, usize),
+        (asked, path): &(Recipe, PathBuf),
+        climb: Climb,
     ) -> Result<Finished> {
         if rendered.steps_done == 0 {
             return Err(Error::new(
@@ -129,7 +115,7 @@ impl<'a> Renderer<'a> {
             steps: rendered.steps_done,
             ..asked.clone()
         };
-        let quality = self.judge.measure(&job.objective, &rendered.image)?;
+        let quality = self.judge.measure(&recipe.objective, &rendered.image)?;
         // Nothing takes its place before everything is on disk.
         let mut staged = Vec::new();
         let mut checkpoints = Vec::new();
@@ -151,7 +137,7 @@ impl<'a> Renderer<'a> {
             schema: SCHEMA,
             percept: env!("CARGO_PKG_VERSION"),
             recipe: &recipe,
-            unit: job
+            unit: recipe
                 .objective
                 .first_unit()
                 .map(|(tap, channel)| UnitEntry { tap, channel }),
@@ -165,8 +151,8 @@ impl<'a> Renderer<'a> {
             quality: &quality,
             trace: &rendered.trace,
             timing: Timing {
-                seconds,
-                batch,
+                seconds: climb.seconds,
+                batch: climb.batch,
                 threads: rayon::current_num_threads(),
                 at_step: rendered.trace.seconds.clone(),
             },
@@ -181,10 +167,10 @@ impl<'a> Renderer<'a> {
         Ok(Finished {
             picture: path.to_owned(),
             sidecar,
-            objective: recipe.objective,
+            objective: recipe.objective.to_string(),
             steps: recipe.steps,
             quality,
-            seconds,
+            seconds: climb.seconds,
         })
     }
 }

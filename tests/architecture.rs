@@ -38,6 +38,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     (
         "recipe",
         &[
+            "input",
             "error",
             "seed",
             "param",
@@ -54,7 +55,16 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     (
         "cli",
         &[
-            "error", "backend", "input", "param", "model", "encode", "ascent", "output", "recipe",
+            "transform",
+            "error",
+            "backend",
+            "input",
+            "param",
+            "model",
+            "encode",
+            "ascent",
+            "output",
+            "recipe",
             "render",
         ],
     ),

@@ -11,33 +11,23 @@ use crate::error::{Error, Kind, Result};
 /// Fixes the size of the global pool; to be called once, before any other work.
 ///
 /// # Errors
-/// When the pool already runs with another size.
+/// When the pool is already running, or the system has no room for so many threads.
 pub fn use_threads(count: usize) -> Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(count)
         .build_global()
         .map_err(|source| {
-            Error::new(Kind::Internal, "the thread pool is already running").caused_by(source)
+            Error::new(Kind::Internal, "cannot start the thread pool").caused_by(source)
         })
 }
 
 /// Calls `work` on every item, in parallel where there are enough of them to keep the pool busy;
 /// results come in the order of the items.
-pub fn map_images<T: Send, R: Send>(
-    items: &mut [T],
-    work: impl Fn(usize, &mut T) -> R + Sync,
-) -> Vec<R> {
+pub fn map_images<T: Send, R: Send>(items: Vec<T>, work: impl Fn(usize, T) -> R + Sync) -> Vec<R> {
+    let numbered = |(index, item)| work(index, item);
     if items.len() >= rayon::current_num_threads() {
-        items
-            .par_iter_mut()
-            .enumerate()
-            .map(|(index, item)| work(index, item))
-            .collect()
+        items.into_par_iter().enumerate().map(numbered).collect()
     } else {
-        items
-            .iter_mut()
-            .enumerate()
-            .map(|(index, item)| work(index, item))
-            .collect()
+        items.into_iter().enumerate().map(numbered).collect()
     }
 }

@@ -33,6 +33,7 @@ pub fn is_stopped() -> bool {
 /// A bar over all steps of all pictures; silent when it is not on a terminal.
 pub struct Progress {
     bar: ProgressBar,
+    steps: usize,
     images_in_batch: AtomicUsize,
     done_before: AtomicU64,
 }
@@ -60,16 +61,22 @@ impl Progress {
         bar.enable_steady_tick(Duration::from_millis(200));
         Self {
             bar,
+            steps,
             images_in_batch: AtomicUsize::new(1),
             done_before: AtomicU64::new(0),
         }
     }
 
-    /// Announces the next batch.
-    pub fn start_batch(&self, images: usize, label: String) {
-        self.done_before
-            .store(self.bar.position(), Ordering::Relaxed);
+    /// Announces the next batch; `done` pictures of `all` are behind it.
+    pub fn start_batch(&self, images: usize, done: usize, all: usize) {
+        let before = (done * self.steps) as u64;
+        self.done_before.store(before, Ordering::Relaxed);
         self.images_in_batch.store(images, Ordering::Relaxed);
+        self.bar.set_position(before);
+        let label = match images {
+            1 => format!("picture {} of {all}", done + 1),
+            _ => format!("pictures {} to {} of {all}", done + 1, done + images),
+        };
         self.bar.set_message(label);
     }
 
@@ -91,8 +98,11 @@ impl Progress {
 impl Watch for Progress {
     fn stepped(&self, steps_done: usize) {
         let images = self.images_in_batch.load(Ordering::Relaxed);
-        self.bar
-            .set_position(self.done_before.load(Ordering::Relaxed) + (images * steps_done) as u64);
+        let before = self.done_before.load(Ordering::Relaxed);
+        self.bar.set_position(before + (images * steps_done) as u64);
+        if steps_done == self.steps {
+            self.bar.set_message("measuring");
+        }
     }
 
     fn should_stop(&self) -> bool {

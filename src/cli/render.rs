@@ -1,15 +1,14 @@
 //! `percept render`.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
+use super::naming;
 use super::options::{ModelArgs, ThreadArgs};
 use super::progress::{self, Progress};
 use crate::error::{Error, Result, bail};
 use crate::model::Model;
-use crate::model::spec::known;
 use crate::model::weights::Format;
 use crate::output::file;
 use crate::param::Basis;
@@ -19,9 +18,6 @@ use crate::render::{Finished, Renderer};
 /// The unit that `percept render` shows when none is named: one of the embedded model's that
 /// people recognise.
 const SHOWPIECE: &str = "651";
-
-/// Characters of an objective in a file name; a digest stands for the rest.
-const LONGEST_OBJECTIVE: usize = 80;
 
 /// Images in flight at once unless told otherwise; each holds its activations.
 const DEFAULT_BATCH: usize = 8;
@@ -92,7 +88,7 @@ pub struct Render {
     #[arg(long)]
     negative: bool,
 
-    /// Pictures of each unit, from different random starts
+    /// Pictures of each unit, from different random starts [default: 1]
     #[arg(long, value_name = "N")]
     variants: Option<u32>,
 
@@ -104,7 +100,8 @@ pub struct Render {
     #[arg(long, value_name = "FACTOR")]
     scale: Option<u32>,
 
-    /// Images rendered side by side; pictures do not depend on it
+    /// Images rendered side by side, each with its activations in memory; pictures do not depend
+    /// on it
     #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH)]
     batch: usize,
 
@@ -135,7 +132,7 @@ impl Render {
         }
         let model = self.model.load(self.quiet)?;
         let recipes = self.request(&model)?.resolve(&model)?;
-        let files = self.files(&recipes)?;
+        let files = naming::files(&self.out, &recipes, model.encoder.resolution())?;
         for path in &files {
             file::prepare_file(path)?;
         }
@@ -178,74 +175,6 @@ impl Render {
             scale: self.scale,
         })
     }
-
-    /// Where each picture goes.
-    fn files(&self, recipes: &[Recipe]) -> Result<Vec<PathBuf>> {
-        let is_file = self
-            .out
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
-        if !is_file {
-            let mut files: Vec<PathBuf> = Vec::with_capacity(recipes.len());
-            let mut taken = HashSet::with_capacity(recipes.len());
-            for recipe in recipes {
-                let file = self.out.join(file_name(recipe));
-                if !taken.insert(file.clone()) {
-                    bail!(
-                        Request,
-                        "two of these pictures would be {}: {} is asked for twice, or its name is too like another's",
-                        file.display(),
-                        recipe.objective
-                    );
-                }
-                files.push(file);
-            }
-            return Ok(files);
-        }
-        if recipes.len() > 1 {
-            bail!(
-                Request,
-                "{} pictures do not fit into one file {}: give --out a folder",
-                recipes.len(),
-                self.out.display()
-            );
-        }
-        Ok(vec![self.out.clone()])
-    }
-}
-
-/// A file name that tells two recipes of one command apart: model, objective, seed, variant.
-fn file_name(recipe: &Recipe) -> String {
-    let name = &recipe.model.name;
-    let model = match known(name) {
-        Some(model) => model.name.into(),
-        None => Path::new(name)
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy(),
-    };
-    let plain = |text: &str| -> String {
-        let kept = text.replace(['+', '*', ' ', '/', '\\', ':', '(', ')', ',', '@'], "_");
-        kept.chars()
-            .filter(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
-            .collect()
-    };
-    let mut objective = plain(&recipe.objective);
-    if let Some((end, _)) = objective.char_indices().nth(LONGEST_OBJECTIVE) {
-        let digest = file::sha256(recipe.objective.as_bytes());
-        objective.replace_range(end.., &format!("-{}", &digest[..8]));
-    }
-    let variant = if recipe.variant > 0 {
-        format!("-v{}", recipe.variant)
-    } else {
-        String::new()
-    };
-    format!(
-        "{}-{}-s{}{variant}.png",
-        plain(&model),
-        objective,
-        recipe.seed
-    )
 }
 
 /// Renders batch after batch and writes every picture as its batch is done; reports failed units
@@ -269,10 +198,7 @@ pub fn render_all(
         if progress::is_stopped() {
             break;
         }
-        progress.start_batch(
-            batch.len(),
-            format!("{}/{}", rendered + failures.len(), jobs.len()),
-        );
+        progress.start_batch(batch.len(), rendered + failures.len(), jobs.len());
         for finished in renderer.render(batch, &progress) {
             match finished {
                 Ok(finished) => {

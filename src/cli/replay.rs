@@ -62,15 +62,14 @@ impl Replay {
         let recipe = stored.recipe;
         let name = self.model.as_deref().unwrap_or(&recipe.model.name);
         let model = load(name, Some(recipe.model.activation), self.quiet)?;
-        recipe
-            .check(&model)
-            .map_err(|error| error.context(format!("cannot replay {}", self.sidecar.display())))?;
-        let out = self
-            .out
-            .unwrap_or_else(|| self.sidecar.with_extension("replay.png"));
+        let cannot =
+            |error: Error| error.context(format!("cannot replay {}", self.sidecar.display()));
+        recipe.check(&model).map_err(cannot)?;
+        let beside = || self.sidecar.with_extension("replay.png");
+        let out = self.out.clone().unwrap_or_else(beside);
         file::prepare_file(&out)?;
         progress::stop_on_ctrl_c()?;
-        render_all(&model, &[(recipe, out.clone())], 1, self.quiet, self.json)?;
+        render_all(&model, &[(recipe, out.clone())], 1, self.quiet, self.json).map_err(cannot)?;
         let bytes = std::fs::read(&out).map_err(|source| Error::io("cannot read", &out, source))?;
         if stored.sha256 != file::sha256(&bytes) {
             bail!(

@@ -8,7 +8,7 @@ use crate::encoder::program::{IMAGE, Program};
 use crate::encoder::tap::{Layout, TapId};
 use crate::encoder::transformer::{Blocks, layer_norm};
 use crate::encoder::weights::Weights;
-use crate::error::{Error, Kind, Result, bail};
+use crate::error::{Error, Kind, Result, bail, shorten};
 
 /// Entries of the vocabulary that OpenAI published and every later CLIP took over.
 const FULL_VOCABULARY: usize = 49408;
@@ -91,7 +91,8 @@ impl Text {
             if tokens.len() > context {
                 bail!(
                     Request,
-                    "\"{text}\" has {} tokens with its two markers, and this model reads {context}: shorten it",
+                    "\"{}\" has {} tokens with its two markers, and this model reads {context}: shorten it",
+                    shorten(text),
                     tokens.len()
                 );
             }

@@ -9,7 +9,7 @@ use super::{Objective, Position, Quantity, penalty};
 use crate::encoder::positions::Positions;
 use crate::encoder::tap::{Layout, Tap, TapId};
 use crate::encoder::{Encoder, Pass};
-use crate::error::{Result, bail};
+use crate::error::{Result, bail, shorten};
 
 enum Term {
     Unit {
@@ -56,6 +56,27 @@ impl Bound {
         taps.sort_unstable();
         taps.dedup();
         Ok(Self { terms, taps })
+    }
+
+    /// Checks that every position lies within its tap's grid when the canvas has `size` pixels.
+    ///
+    /// # Errors
+    /// When one does not.
+    pub fn check_positions(&self, encoder: &Encoder, size: usize) -> Result<()> {
+        let view = encoder.view(size, &self.taps);
+        for (_, term) in &self.terms {
+            if let Term::Unit {
+                tap,
+                position: Position::Cell { row, column },
+                ..
+            } = term
+            {
+                let tap = encoder.tap(*tap);
+                let (rows, columns) = tap.grid(view);
+                check_cell(tap, (*row, *column), (rows, columns))?;
+            }
+        }
+        Ok(())
     }
 
     /// The taps that the objective reads.
@@ -179,31 +200,17 @@ fn bind(quantity: &Quantity, encoder: &Encoder) -> Result<Term> {
 /// A tap by name.
 ///
 /// # Errors
-/// When the encoder has none of that name: lists those that come close.
+/// When the encoder has none of that name.
 fn find(name: &str, encoder: &Encoder) -> Result<TapId> {
     if let Some(id) = encoder.find(name) {
         return Ok(id);
     }
-    let stem: String = name
-        .chars()
-        .take_while(|c| c.is_ascii_alphabetic())
-        .collect();
-    let alike = |tap: &&Tap| tap.name.starts_with(&stem) || tap.name == "embedding";
-    let mut known: Vec<&str> = encoder
-        .taps()
-        .iter()
-        .filter(alike)
-        .map(|tap| tap.name.as_str())
-        .collect();
-    known.dedup();
-    if known.len() > 6 {
-        let last = known.len() - 1;
-        known = [&known[..3], &["..."], &known[last - 1..]].concat();
-    }
     bail!(
         Request,
-        "this model has no tap {name}; it has {} (`percept layers` lists them all)",
-        known.join(", ")
+        "this model has no tap {}; its default is {}, and `percept layers` lists all {}",
+        shorten(name),
+        encoder.tap(encoder.default_tap()),
+        encoder.taps().len()
     )
 }
 
@@ -255,6 +262,21 @@ impl Term {
     }
 }
 
+fn check_cell(
+    tap: &Tap,
+    (row, column): (usize, usize),
+    (rows, columns): (usize, usize),
+) -> Result<()> {
+    if row >= rows || column >= columns {
+        bail!(
+            Request,
+            "{tap} has a grid of {rows}x{columns} at this size, there is no position @{row},{column}; \
+             rows and columns count from 0"
+        );
+    }
+    Ok(())
+}
+
 /// The positions that a unit is read at.
 ///
 /// # Errors
@@ -268,10 +290,9 @@ fn select(position: Position, positions: Positions, tap: &Tap) -> Result<Range<u
     match position {
         Position::Mean => Ok(0..positions.count()),
         Position::Centre => Ok(one(rows / 2, columns / 2)),
-        Position::Cell { row, column } if row < rows && column < columns => Ok(one(row, column)),
-        Position::Cell { row, column } => bail!(
-            Request,
-            "{tap} has {rows} rows and {columns} columns at this size, there is no position @{row},{column}"
-        ),
+        Position::Cell { row, column } => {
+            check_cell(tap, (row, column), (rows, columns))?;
+            Ok(one(row, column))
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use super::{Objective, Position, Quantity};
 use crate::encoder::tap::canonical;
-use crate::error::{Error, Result, bail};
+use crate::error::{Error, Result, bail, shorten};
 
 /// The most units that one range or list may name: more than any layer has.
 const MOST_UNITS: usize = 1 << 20;
@@ -30,11 +30,7 @@ impl FromStr for Objective {
 }
 
 fn in_objective(text: &str, error: Error) -> Error {
-    if text.trim() == error.to_string() {
-        error
-    } else {
-        error.context(format!("cannot read the objective \"{text}\""))
-    }
+    error.context(format!("cannot read the objective \"{}\"", shorten(text)))
 }
 
 /// Splits at the `+` and `-` between terms: those outside parentheses that follow a whole term,
@@ -53,8 +49,9 @@ fn split_terms(text: &str) -> Result<Vec<(f32, &str)>> {
                 } else if before.is_empty() || before.ends_with('*') {
                     bail!(
                         Request,
-                        "the objective \"{text}\" has an operator without a term before \"{}\"",
-                        &text[index..]
+                        "the objective \"{}\" has an operator without a term before \"{}\"",
+                        shorten(text),
+                        shorten(&text[index..])
                     );
                 } else if is_exponent(before) {
                     continue;
@@ -71,7 +68,8 @@ fn split_terms(text: &str) -> Result<Vec<(f32, &str)>> {
     if last.is_empty() {
         bail!(
             Request,
-            "the objective \"{text}\" ends without a term; give a unit such as layer4.2.sum:12"
+            "the objective \"{}\" ends without a term; give a unit such as layer4.0.sum:12",
+            shorten(text)
         );
     }
     terms.push((sign, last));
@@ -93,7 +91,11 @@ fn parse_term(term: &str) -> Result<(f32, Quantity)> {
         let weight = weight.trim();
         return match weight.parse::<f32>() {
             Ok(value) if value.is_finite() => Ok((value, parse_quantity(quantity.trim())?)),
-            _ => bail!(Request, "\"{weight}\" before the * is not a number"),
+            _ => bail!(
+                Request,
+                "\"{}\" before the * is not a number",
+                shorten(weight)
+            ),
         };
     }
     Ok((1.0, parse_quantity(term)?))
@@ -117,7 +119,8 @@ fn parse_quantity(text: &str) -> Result<Quantity> {
         }),
         Err(_) => bail!(
             Request,
-            "\"{text}\" is not a unit: write TAP:NUMBER, such as layer4.2.sum:12, or a bare number for the model's default tap"
+            "\"{}\" is not a unit: write TAP:NUMBER, such as layer4.0.sum:12, or a bare number for the model's default tap",
+            shorten(text)
         ),
     }
 }
@@ -127,21 +130,34 @@ fn parse_direction(rest: &str) -> Result<Quantity> {
     let Some(inner) = rest.strip_suffix(')') else {
         bail!(
             Request,
-            "\"direction({rest}\" has no closing parenthesis; {usage}"
+            "\"direction({}\" has no closing parenthesis; {usage}",
+            shorten(rest)
         );
     };
     let Some((tap, file)) = inner.split_once(',') else {
-        bail!(Request, "\"direction({rest}\" names no file; {usage}");
+        bail!(
+            Request,
+            "\"direction({}\" names no file; {usage}",
+            shorten(rest)
+        );
     };
-    let (file, power) = match file
-        .rsplit_once(',')
-        .map(|(file, power)| (file, power.trim().parse()))
-    {
-        Some((file, Ok(power))) => (file, power),
-        _ => (file, 0),
+    let (file, power) = match file.rsplit_once(',') {
+        None => (file, 0),
+        Some((file, power)) => match power.trim().parse() {
+            Ok(power) => (file, power),
+            Err(_) => bail!(
+                Request,
+                "the power \"{}\" is not a whole number from 0; {usage}",
+                shorten(power.trim())
+            ),
+        },
     };
     if file.trim().is_empty() || tap.trim().is_empty() {
-        bail!(Request, "\"direction({rest}\" is incomplete; {usage}");
+        bail!(
+            Request,
+            "\"direction({}\" is incomplete; {usage}",
+            shorten(rest)
+        );
     }
     Ok(Quantity::Direction {
         tap: canonical(tap),
@@ -174,7 +190,8 @@ fn parse_position(text: &str) -> Result<Position> {
         Some((Ok(row), Ok(column))) => Ok(Position::Cell { row, column }),
         _ => bail!(
             Request,
-            "\"@{text}\" is not a position: write @ROW,COLUMN, such as @3,4, or @centre"
+            "\"@{}\" is not a position: write @ROW,COLUMN, such as @3,4, or @centre",
+            shorten(text)
         ),
     }
 }
@@ -194,7 +211,11 @@ pub fn parse_units(text: &str) -> Result<Vec<Objective>> {
                 objectives.push(Objective::unit(tap.clone(), unit, position));
             }
             if objectives.len() > MOST_UNITS {
-                bail!(Request, "\"{text}\" names more than {MOST_UNITS} units");
+                bail!(
+                    Request,
+                    "\"{}\" names more than {MOST_UNITS} units",
+                    shorten(text)
+                );
             }
         }
         return Ok(objectives);
@@ -222,7 +243,9 @@ fn parse_range(part: &str, text: &str) -> Result<std::ops::Range<usize>> {
         Some((start, end)) if start < end && end - start <= MOST_UNITS => Ok(start..end),
         _ => bail!(
             Request,
-            "\"{part}\" in \"{text}\" is not a unit or a range: write 89 or 0..16"
+            "\"{}\" in \"{}\" is not a unit or a range: write 89 or 0..16",
+            shorten(part),
+            shorten(text)
         ),
     }
 }

@@ -121,7 +121,7 @@ pub fn read<R: DeserializeOwned>(path: &Path) -> Result<Replayable<R>> {
         let Some(text) = picture::recipe_of(&bytes) else {
             bail!(
                 Input,
-                "{} carries no recipe: it was not written by percept",
+                "{} carries no recipe that can be read: it is damaged, or not written by percept",
                 path.display()
             );
         };

@@ -13,7 +13,7 @@ const MOST_STEPS: usize = 1_000_000;
 const MOST_VARIANTS: u32 = 10_000;
 
 /// The largest side of a PNG.
-const LARGEST_PICTURE: usize = 16_384;
+const LARGEST_PICTURE: usize = 8192;
 
 /// # Errors
 /// When a number is out of range: says what can be given.

@@ -1,7 +1,7 @@
 //! What was asked for, and how it becomes recipes.
 
 use super::range::check_numbers;
-use super::{ModelEntry, Recipe};
+use super::{ModelEntry, Recipe, vectors};
 use crate::error::{Result, bail};
 use crate::model::Model;
 use crate::objective::{Bound, Objective, parse_units};
@@ -9,10 +9,13 @@ use crate::param::Basis;
 use crate::transform::preset::{self, Preset, preset};
 
 /// The preset that is used when none is named.
-const DEFAULT_PRESET: &str = "lucid";
+pub const DEFAULT_PRESET: &str = "lucid";
 
 /// For how many steps lucid redirects ReLUs.
 const REDIRECT_STEPS: usize = 16;
+
+/// The most pictures of one command.
+const MOST_PICTURES: usize = 100_000;
 
 /// The side that a picture is enlarged to at least.
 const SMALLEST_PICTURE: usize = 256;
@@ -66,16 +69,25 @@ impl Request {
         let variants = self.variants.unwrap_or(1);
         check_numbers(size, steps, rate, scale, variants)?;
         self.check_checkpoints(steps)?;
-        let mut recipes = Vec::new();
+        let mut recipes: Vec<Recipe> = Vec::new();
         for text in &self.units {
             for unit in parse_units(text)? {
                 let objective = self.objective(unit, &preset, model)?;
                 let bound = Bound::new(&objective, &model.encoder)?;
+                bound.check_positions(&model.encoder, size)?;
+                let vectors = vectors(&objective)?;
                 let redirected = bound.reads_after_relu(&model.encoder);
+                if recipes.len() + variants as usize > MOST_PICTURES {
+                    bail!(
+                        Request,
+                        "more than {MOST_PICTURES} pictures are asked for: give fewer units or variants at a time"
+                    );
+                }
                 for variant in 0..variants {
                     recipes.push(Recipe {
                         model: entry(model),
-                        objective: objective.to_string(),
+                        objective: objective.clone(),
+                        vectors: vectors.clone(),
                         seed: self.seed.unwrap_or(0),
                         variant,
                         size,

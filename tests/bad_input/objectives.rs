@@ -32,7 +32,7 @@ fn a_text_that_is_no_objective_is_refused_with_an_example() {
 
 #[test]
 fn a_position_outside_the_grid_is_refused_with_its_size() {
-    let words = ["1 rows and 1 columns", "no position @9,9"];
+    let words = ["grid of 1x1", "no position @9,9"];
     refused(&["render", "7@9,9", "--size", "32", "--steps", "2"], &words);
 }
 
@@ -70,13 +70,14 @@ fn tiny(folder: &Path, units: &[&str]) -> std::process::Command {
 
 #[test]
 fn an_ascent_without_a_gradient_says_what_to_try() {
-    for units in [
-        &["0*layer4:3"][..],
+    for (units, cure) in [
+        (&["0*layer4:3"][..], "a weight is zero"),
+        (&["0*7"], "a weight or a vector is zero"),
         // Dead on the first image, which the seed determines.
-        &["layer4:0", "--redirect", "0"],
+        (&["layer4:0", "--redirect", "0"], "--redirect 16"),
     ] {
         let folder = TempDir::new().unwrap();
-        let words = ["no gradient", "--seed", "layer4.0.sum", "--redirect 16"];
+        let words = ["no gradient", "--seed", cure];
         refusal(tiny(folder.path(), units), folder.path(), &words);
     }
 }

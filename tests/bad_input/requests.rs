@@ -33,7 +33,7 @@ fn a_number_out_of_range_is_refused_with_the_range() {
         ("--lr", "inf", &["inf", "--lr", "positive number"]),
         ("--decay", "9", &["decay of 9", "--decay", "from 0 to 4"]),
         ("--decay", "nan", &["NaN", "--decay", "from 0 to 4"]),
-        ("--scale", "0", &["0 times", "--scale", "from 1 to 256"]),
+        ("--scale", "0", &["0 times", "--scale", "from 1 to 128"]),
         ("--scale", "257", &["257 times", "--scale", "from 1 to 256"]),
         ("--variants", "0", &["0 variants", "--variants", "from 1"]),
         ("--batch", "0", &["batch of 0", "--batch 1", "or more"]),
@@ -68,7 +68,7 @@ fn an_unknown_name_is_refused_with_those_there_are() {
     );
     refused(
         &["layer9:1"],
-        &["no tap layer9", "embedding", "percept layers"],
+        &["no tap layer9", "layer4.0.sum", "percept layers"],
     );
     refused(&["blocks.1:1"], &["no tap blocks.1", "percept layers"]);
     refused(&["1", "--model", "RN5O"], &["\"RN5O\"", "RN50x4", "hub id"]);

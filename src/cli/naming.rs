@@ -1,0 +1,117 @@
+//! Where pictures go, and what their files are called.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Result, bail};
+use crate::model::spec::known;
+use crate::output::file::sha256;
+use crate::param::Basis;
+use crate::recipe::{DEFAULT_PRESET, Recipe};
+use crate::transform::preset::preset;
+
+/// Characters of an objective that a file name repeats; a longer one ends in a digest.
+const LONGEST_OBJECTIVE: usize = 80;
+
+/// Endings of pictures that percept does not write.
+const FOREIGN: [&str; 7] = ["jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"];
+
+/// The file of each recipe's picture: `out` itself when it ends in .png, else a file in the folder
+/// `out`. `resolution` is the model's input size.
+///
+/// # Errors
+/// When two pictures would share a file, or `out` asks for another format.
+pub fn files(out: &Path, recipes: &[Recipe], resolution: usize) -> Result<Vec<PathBuf>> {
+    let ending = out
+        .extension()
+        .map(|ending| ending.to_string_lossy().to_lowercase());
+    match ending.as_deref() {
+        Some("png") if recipes.len() > 1 => bail!(
+            Request,
+            "{} pictures do not fit into one file {}: give --out a folder",
+            recipes.len(),
+            out.display()
+        ),
+        Some("png") => return Ok(vec![out.to_owned()]),
+        Some(ending) if FOREIGN.contains(&ending) => bail!(
+            Request,
+            "percept writes PNG, not .{ending}: give --out a name that ends in .png, or a folder"
+        ),
+        _ => {}
+    }
+    let mut taken = HashSet::with_capacity(recipes.len());
+    let mut files = Vec::with_capacity(recipes.len());
+    for recipe in recipes {
+        let file = out.join(file_name(recipe, resolution));
+        if !taken.insert(file.clone()) {
+            bail!(
+                Request,
+                "two of these pictures would be {}: {} is asked for twice, or its name is too like another's",
+                file.display(),
+                recipe.objective
+            );
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// Model, objective, whatever differs from the defaults, seed, variant.
+fn file_name(recipe: &Recipe, resolution: usize) -> String {
+    let mut parts = vec![model(&recipe.model.name), objective(recipe)];
+    let default = preset(&recipe.preset);
+    if recipe.preset != DEFAULT_PRESET {
+        parts.push(plain(&recipe.preset));
+    }
+    if recipe.size != resolution {
+        parts.push(format!("{}px", recipe.size));
+    }
+    if default
+        .as_ref()
+        .is_none_or(|preset| preset.steps != recipe.steps)
+    {
+        parts.push(format!("{}steps", recipe.steps));
+    }
+    if default.is_none_or(|preset| preset.learning_rate != recipe.learning_rate) {
+        parts.push(format!("lr{}", recipe.learning_rate));
+    }
+    match recipe.basis {
+        Basis::Fourier { decay: 1.0 } => {}
+        Basis::Fourier { decay } => parts.push(format!("decay{decay}")),
+        Basis::Pixel => parts.push("pixel".to_owned()),
+    }
+    parts.push(format!("s{}", recipe.seed));
+    if recipe.variant > 0 {
+        parts.push(format!("v{}", recipe.variant));
+    }
+    parts.join("-") + ".png"
+}
+
+fn model(name: &str) -> String {
+    match known(name) {
+        Some(model) => plain(model.name),
+        None => plain(
+            &Path::new(name)
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy(),
+        ),
+    }
+}
+
+fn objective(recipe: &Recipe) -> String {
+    let spelling = recipe.objective.to_string();
+    let mut name = plain(&spelling);
+    if let Some((end, _)) = name.char_indices().nth(LONGEST_OBJECTIVE) {
+        name.replace_range(end.., &format!("-{}", &sha256(spelling.as_bytes())[..8]));
+    }
+    name
+}
+
+/// The text in characters that every file system takes.
+fn plain(text: &str) -> String {
+    let kept = text.replace(['+', '*', ' ', '/', '\\', ':', '(', ')', ',', '@'], "_");
+    kept.chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        .collect()
+}
