@@ -34,7 +34,7 @@ fn a_number_out_of_range_is_refused_with_the_range() {
         ("--decay", "9", &["decay of 9", "--decay", "from 0 to 4"]),
         ("--decay", "nan", &["NaN", "--decay", "from 0 to 4"]),
         ("--scale", "0", &["0 times", "--scale", "from 1 to 128"]),
-        ("--scale", "257", &["257 times", "--scale", "from 1 to 256"]),
+        ("--scale", "257", &["257 times", "--scale", "from 1 to 128"]),
         ("--variants", "0", &["0 variants", "--variants", "from 1"]),
         ("--batch", "0", &["batch of 0", "--batch 1", "or more"]),
         ("--threads", "0", &["0 threads", "--threads", "from 1"]),
