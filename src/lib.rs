@@ -51,7 +51,10 @@
 //! positions, of a transformer over the patch tokens without the class token ([`objective`]).
 //!
 #![doc = include_str!("ARCHITECTURE.md")]
-#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)
+)]
 
 pub mod ascent;
 pub mod backend;
