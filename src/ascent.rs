@@ -210,7 +210,7 @@ impl<'a> Climber<'a> {
         let spelling = &self.spelling;
         if !value.is_finite() || !norm.is_finite() {
             let cure = match step {
-                0 => "the objective's weights are too large",
+                0 => "a weight, a vector or a transform is too large",
                 _ => "try a smaller --lr",
             };
             bail!(

@@ -64,10 +64,10 @@ impl Wanted {
                     );
                 };
                 let bound = Bound::new(objective, encoder)?;
-                if bound.taps().is_empty() {
+                if bound.reads_image() {
                     bail!(
                         Request,
-                        "\"{text}\" reads no unit: its gradient has nothing to do with the model"
+                        "\"{text}\" has a penalty on the RGB image, which an encoder's input is not: leave it out"
                     );
                 }
                 Some(bound)

@@ -2,6 +2,7 @@
 //! on the way back.
 
 pub mod architecture;
+pub mod attention;
 pub mod layer;
 pub mod positions;
 pub mod program;
@@ -109,15 +110,13 @@ impl Encoder {
     /// # Errors
     /// When the image's size does not fit the model and these taps.
     pub fn forward(&self, x: &Tensor, taps: &[TapId]) -> Result<Pass<'_>> {
-        let (_, channels, height, width) = match x.dims4() {
-            Ok(dims) if dims.1 == 3 => dims,
-            _ => bail!(
+        let Ok((_, 3, height, width)) = x.dims4() else {
+            bail!(
                 Input,
                 "an image batch has the shape (n, 3, h, w), not {:?}",
                 x.dims()
-            ),
+            );
         };
-        debug_assert_eq!(channels, 3);
         let resolution = self.resolution;
         match self.vision {
             Vision::ResNet(_) if !self.reads_embedding(taps) => {

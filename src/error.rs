@@ -106,6 +106,7 @@ impl StdError for Error {
 
 impl From<candle_core::Error> for Error {
     fn from(source: candle_core::Error) -> Self {
+        let source = without_backtrace(source);
         Self::new(Kind::Internal, "a tensor operation failed").caused_by(source)
     }
 }
@@ -118,6 +119,15 @@ pub(crate) fn shorten(text: &str) -> std::borrow::Cow<'_, str> {
     match text.char_indices().nth(LONGEST_QUOTE) {
         Some((end, _)) => format!("{}...", &text[..end]).into(),
         None => text.into(),
+    }
+}
+
+/// The error itself: with `RUST_BACKTRACE=1` candle wraps it in a stack trace, which is no part of
+/// a message.
+pub(crate) fn without_backtrace(error: candle_core::Error) -> candle_core::Error {
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => *inner,
+        other => other,
     }
 }
 

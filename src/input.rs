@@ -3,22 +3,28 @@
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use ndarray::ArrayD;
-use ndarray_npy::{ReadNpyError, ReadNpyExt};
+use ndarray::ArrayViewD;
+use ndarray_npy::{ViewNpyError, ViewNpyExt};
+use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Kind, Result, bail};
+use crate::error::{Error, Kind, Result, bail, without_backtrace};
 
-/// The SHA-256 of a file, in hexadecimal.
+/// The SHA-256 of some bytes, in lower-case hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// The SHA-256 of a file.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub fn digest(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|source| Error::io("cannot read", path, source))?;
-    Ok(Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(sha256(&bytes))
 }
 
 /// One vector from an `.npy` or `.safetensors` file, flattened.
@@ -70,70 +76,48 @@ fn tensor(path: &Path) -> Result<Tensor> {
     Ok(tensor)
 }
 
-/// Fails on a header whose shape is empty or larger than the file: `read_npy` takes memory for it,
-/// or panics.
-fn check_npy_header(bytes: &[u8], path: &Path) -> Result<()> {
-    let header = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
-    let shape = header
-        .split_once("'shape': (")
-        .and_then(|(_, rest)| rest.split_once(')'));
-    let count = shape.and_then(|(shape, _)| {
-        let sizes = shape.split(',').map(str::trim);
-        sizes
-            .filter(|size| !size.is_empty())
-            .try_fold(1usize, |count, size| count.checked_mul(size.parse().ok()?))
-    });
-    match count {
-        Some(count) if (1..=bytes.len()).contains(&count) => Ok(()),
-        _ => bail!(
-            Input,
-            "{} is no array: its shape ({}) does not fit its {} bytes",
-            path.display(),
-            shape.map_or("unknown", |(shape, _)| shape),
-            bytes.len()
-        ),
-    }
-}
-
+/// Views the file's own bytes, so that no memory is taken for what its header claims.
 fn npy(bytes: &[u8], path: &Path) -> Result<Tensor> {
-    check_npy_header(bytes, path)?;
-    let from = |array: ArrayD<f64>| {
-        Tensor::from_iter(array.iter().copied(), &Device::Cpu)?.reshape(array.shape())
-    };
-    let array = match ArrayD::<f64>::read_npy(bytes) {
-        Err(ReadNpyError::WrongDescriptor(_)) => {
-            ArrayD::<f32>::read_npy(bytes).map(|array| array.mapv(f64::from))
+    let array = match ArrayViewD::<f64>::view_npy(bytes) {
+        Err(ViewNpyError::WrongDescriptor(_)) => {
+            ArrayViewD::<f32>::view_npy(bytes).map(|array| array.mapv(f64::from))
         }
-        other => other,
+        other => other.map(|array| array.to_owned()),
     };
-    match array {
-        Ok(array) => Ok(from(array)?),
-        Err(source) => Err(Error::new(
-            Kind::Input,
-            format!("cannot read {} as an array of f32 or f64", path.display()),
-        )
-        .caused_by(source)),
-    }
+    let array = array.map_err(|source| {
+        let message = format!("cannot read {} as an array of f32 or f64", path.display());
+        Error::new(Kind::Input, message).caused_by(source)
+    })?;
+    Ok(Tensor::from_iter(array.iter().copied(), &Device::Cpu)?.reshape(array.shape())?)
 }
 
 fn safetensors(bytes: Vec<u8>, path: &Path) -> Result<Tensor> {
     let unreadable = |source: candle_core::Error| {
-        let message = format!(
-            "{} is neither an .npy nor a .safetensors file",
-            path.display()
-        );
-        Error::new(Kind::Input, message).caused_by(source)
+        let message = format!("cannot read {} as .npy or .safetensors", path.display());
+        Error::new(Kind::Input, message).caused_by(without_backtrace(source))
     };
     let file = candle_core::safetensors::BufferedSafetensors::new(bytes).map_err(unreadable)?;
-    match file.tensors().as_slice() {
-        [(name, _)] => Ok(file.load(name, &Device::Cpu).map_err(unreadable)?),
-        tensors => bail!(
+    let tensors = file.tensors();
+    let [(name, view)] = tensors.as_slice() else {
+        bail!(
             Input,
             "{} holds {} tensors, and only a file with one can be read here",
             path.display(),
             tensors.len()
-        ),
+        );
+    };
+    if !matches!(
+        view.dtype(),
+        Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64
+    ) {
+        bail!(
+            Input,
+            "{} holds numbers of type {}; f16, bf16, f32 and f64 can be read here",
+            path.display(),
+            view.dtype()
+        );
     }
+    file.load(name, &Device::Cpu).map_err(unreadable)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ pub mod weights;
 use candle_core::DType;
 
 use crate::encoder::Encoder;
-use crate::encoder::architecture::Architecture;
+use crate::encoder::architecture::{Architecture, Vision};
 use crate::encoder::tap::TapId;
 use crate::encoder::weights::Weights;
 use crate::error::Result;
@@ -34,6 +34,8 @@ pub struct Model {
     pub architecture: Architecture,
     /// The activation of the transformers' MLPs; no part of a ResNet's image encoder.
     pub activation: Activation,
+    /// Whether the weights' origin, a file beside them or the user told the activation.
+    pub activation_is_known: bool,
     /// The normalisation of the pixels.
     pub normalisation: Normalisation,
     /// The image encoder.
@@ -75,16 +77,15 @@ impl Model {
     }
 
     fn build(name: &str, checkpoint: Checkpoint, options: Options) -> Result<Self> {
-        let activation = options
-            .activation
-            .or(checkpoint.activation)
-            .unwrap_or(Activation::QuickGelu);
+        let told = options.activation.or(checkpoint.activation);
+        let activation = told.unwrap_or(Activation::QuickGelu);
         let gelu = match activation {
             Activation::QuickGelu => Gelu::Quick,
             Activation::Gelu => Gelu::Exact,
         };
         let mut weights = Weights::new(checkpoint.tensors, &checkpoint.origin);
-        let architecture = Architecture::of(&weights, &checkpoint.origin, gelu)?;
+        let architecture =
+            Architecture::of(&weights, &checkpoint.origin, checkpoint.declared, gelu)?;
         let encoder = Encoder::new(&architecture, &mut weights, options.dtype)?;
         let text = match architecture.text {
             Some(shape) => Some(Text::new(shape, &architecture, &mut weights)?),
@@ -98,6 +99,7 @@ impl Model {
             digest: checkpoint.digest,
             architecture,
             activation,
+            activation_is_known: told.is_some(),
             normalisation: checkpoint.normalisation.map_or(
                 Normalisation::CLIP,
                 |(mean, deviation)| Normalisation { mean, deviation },
@@ -105,6 +107,11 @@ impl Model {
             encoder,
             text,
         })
+    }
+
+    /// Whether any part of the model uses the activation.
+    pub fn has_transformer(&self) -> bool {
+        matches!(self.architecture.vision, Vision::Vit(_)) || self.text.is_some()
     }
 
     /// The shipped statistics of a tap's units; only the embedded model has them.

@@ -5,6 +5,7 @@ mod bound;
 mod direction;
 mod parse;
 mod penalty;
+mod term;
 
 pub use bound::{Bound, Evaluation};
 pub use parse::parse_units;
@@ -91,6 +92,18 @@ impl Objective {
         self
     }
 
+    /// The objective that makes the same units small: all terms but the penalties on the image
+    /// change their sign.
+    #[must_use]
+    pub fn suppressing(mut self) -> Self {
+        for (weight, quantity) in &mut self.terms {
+            if !matches!(quantity, Quantity::L2 | Quantity::Tv) {
+                *weight = -*weight;
+            }
+        }
+        self
+    }
+
     /// The files that directions are read from.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.terms
@@ -101,16 +114,18 @@ impl Objective {
             })
     }
 
-    /// The tap and channel of the first term that reads a unit of a named tap.
-    pub fn first_unit(&self) -> Option<(&str, usize)> {
-        self.terms.iter().find_map(|(_, quantity)| match quantity {
-            Quantity::Unit {
-                tap: Some(tap),
-                unit,
-                ..
-            } => Some((tap.as_str(), *unit)),
-            _ => None,
-        })
+    /// Weight, tap and channel of the first term that reads a unit of a named tap.
+    pub fn first_unit(&self) -> Option<(f32, &str, usize)> {
+        self.terms
+            .iter()
+            .find_map(|(weight, quantity)| match quantity {
+                Quantity::Unit {
+                    tap: Some(tap),
+                    unit,
+                    ..
+                } => Some((*weight, tap.as_str(), *unit)),
+                _ => None,
+            })
     }
 }
 

@@ -47,11 +47,6 @@ impl Parameterisation {
         }
     }
 
-    /// The side of the image in pixels.
-    pub fn side(&self) -> usize {
-        self.side
-    }
-
     /// The shape of the free numbers of one image: `(1, 3, side, side/2 + 1, 2)` or
     /// `(1, 3, side, side)`.
     pub fn shape(&self) -> Vec<usize> {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::ascent::{Job, Settings};
-use crate::error::{Result, bail};
+use crate::error::{Error, Kind, Result, bail};
 use crate::input;
 use crate::model::Model;
 use crate::model::spec::Activation;
@@ -103,7 +103,11 @@ impl Recipe {
                 model.digest
             );
         }
-        for (file, sha256) in &vectors(&self.objective)? {
+        let found = vectors(&self.objective).map_err(|error| {
+            error
+                .context("the recipe's vector is looked for from the folder that percept is run in")
+        })?;
+        for (file, sha256) in &found {
             if self.vectors.get(file) != Some(sha256) {
                 bail!(
                     Input,
@@ -137,8 +141,12 @@ impl Recipe {
     }
 
     /// The recipe as it is written into a PNG.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    ///
+    /// # Errors
+    /// When a path in it is not Unicode.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self)
+            .map_err(|source| Error::new(Kind::Input, "cannot write the recipe").caused_by(source))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::ascent::quality::{Judge, Quality};
 use crate::ascent::{Job, Rendered, Settings, Watch, ascend};
 use crate::backend::threads::map_images;
 use crate::error::{Error, Kind, Result};
+use crate::input::sha256;
 use crate::model::Model;
 use crate::output::file::Pending;
 use crate::output::sidecar::{PictureEntry, SCHEMA, Sidecar, Timing, UnitEntry, WeightsEntry};
@@ -140,7 +141,7 @@ impl<'a> Renderer<'a> {
             unit: recipe
                 .objective
                 .first_unit()
-                .map(|(tap, channel)| UnitEntry { tap, channel }),
+                .map(|(_, tap, channel)| UnitEntry { tap, channel }),
             picture: entry,
             checkpoints,
             weights: WeightsEntry {
@@ -181,7 +182,7 @@ fn stage_picture(
     path: &Path,
     staged: &mut Vec<Pending>,
 ) -> Result<PictureEntry> {
-    let bytes = picture::encode(image, recipe.scale, &recipe.to_json())?;
+    let bytes = picture::encode(image, recipe.scale, &recipe.to_json()?)?;
     staged.push(file::stage(path, &bytes)?);
     Ok(PictureEntry {
         file: path
@@ -189,7 +190,7 @@ fn stage_picture(
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned(),
-        sha256: file::sha256(&bytes),
+        sha256: sha256(&bytes),
         step: recipe.steps,
         canvas: recipe.size,
         scale: recipe.scale,

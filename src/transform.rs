@@ -161,6 +161,41 @@ mod tests {
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), all);
     }
 
+    /// A canvas that is moved first and enlarged then has moved by whole pixels of its own.
+    #[test]
+    fn transforms_apply_in_their_order() {
+        let transforms = [
+            Transform::Jitter { pixels: 2 },
+            Transform::Scale { factors: vec![2.0] },
+            Transform::Crop,
+        ];
+        let shifts = (0..50).map(|step| sample(&transforms, 64, 64, &mut stream(step)).map.shift);
+        let seen: std::collections::BTreeSet<i64> = shifts.map(|[x, _]| (x * 2.0) as i64).collect();
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [-2, 0, 2]);
+    }
+
+    #[test]
+    fn the_last_padding_decides_what_lies_outside() {
+        let pad = |fill| Transform::Pad { pixels: 1, fill };
+        let fill = |fills: &[Padding], step| {
+            let transforms: Vec<_> = fills.iter().map(|&fill| pad(fill)).collect();
+            sample(&transforms, 64, 64, &mut stream(step)).fill
+        };
+        assert_eq!(fill(&[], 0), Fill::Constant(0.5));
+        assert_eq!(
+            fill(&[Padding::Reflect, Padding::Grey], 0),
+            Fill::Constant(0.5)
+        );
+        assert_eq!(fill(&[Padding::Grey, Padding::Reflect], 0), Fill::Reflect);
+        let noise = fill(&[Padding::Noise], 0);
+        assert!(matches!(noise, Fill::Noise(_)) && noise == fill(&[Padding::Noise], 0));
+        assert_ne!(
+            noise,
+            fill(&[Padding::Noise], 1),
+            "noise is drawn anew for each step"
+        );
+    }
+
     /// The composed map against the transforms applied one after the other, as lucid does: a
     /// point of the output is taken back through crop, rotation, scale, jitter in turn.
     #[test]

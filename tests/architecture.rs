@@ -14,7 +14,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("encoder", &["error", "ops"]),
     ("param", &["error", "seed", "ops"]),
     ("transform", &["seed", "ops"]),
-    ("model", &["error", "ops", "encoder"]),
+    ("model", &["error", "input", "ops", "encoder"]),
     ("objective", &["error", "input", "encoder"]),
     (
         "ascent",
@@ -34,7 +34,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
         "encode",
         &["error", "backend", "encoder", "model", "objective"],
     ),
-    ("output", &["error", "ascent"]),
+    ("output", &["error", "input", "ascent"]),
     (
         "recipe",
         &[
@@ -50,7 +50,9 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ),
     (
         "render",
-        &["error", "backend", "model", "ascent", "output", "recipe"],
+        &[
+            "error", "input", "backend", "model", "ascent", "output", "recipe",
+        ],
     ),
     (
         "cli",

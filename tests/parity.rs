@@ -217,6 +217,101 @@ fn the_activation_can_be_overruled() {
     );
 }
 
+/// The fixture's folder with another number in its configuration.
+fn reconfigured(
+    from: &str,
+    file: &str,
+    change: impl Fn(&mut serde_json::Value),
+) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(fixture(from)).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let path = folder.path().join(file);
+    let mut json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut json);
+    std::fs::write(&path, json.to_string()).unwrap();
+    folder
+}
+
+fn load_folder(folder: &tempfile::TempDir) -> percept::Result<Model> {
+    Model::load(folder.path().to_str().unwrap(), Options::default())
+}
+
+#[test]
+fn heads_of_another_width_are_read_from_the_configuration() {
+    let expected = expected("vit/expected.safetensors");
+    let open_clip = reconfigured("vit/open_clip", "open_clip_config.json", |json| {
+        json["model_cfg"]["vision_cfg"]["head_width"] = 32.into();
+    });
+    let transformers = reconfigured("vit/hf", "config.json", |json| {
+        json["vision_config"]["num_attention_heads"] = 4.into();
+    });
+    for folder in [open_clip, transformers] {
+        let ours = encode(
+            &load_folder(&folder).unwrap(),
+            &expected["input"],
+            &[],
+            None,
+        );
+        let theirs = &expected["heads.image_embedding"];
+        assert_largest(
+            &ours["image_embedding"],
+            theirs,
+            ACTIVATION_TOLERANCE,
+            "image",
+        );
+    }
+}
+
+#[test]
+fn a_configuration_that_percept_cannot_follow_is_an_error() {
+    let refuses = |from, file, change: fn(&mut serde_json::Value), word: &str| {
+        let error = load_folder(&reconfigured(from, file, change))
+            .err()
+            .unwrap();
+        assert!(error.report().contains(word), "{}", error.report());
+    };
+    let config = "open_clip_config.json";
+    refuses(
+        "vit/open_clip",
+        config,
+        |json| json["model_cfg"]["vision_cfg"]["layers"] = 3.into(),
+        "asks for 3",
+    );
+    refuses(
+        "vit/open_clip",
+        config,
+        |json| json["model_cfg"]["vision_cfg"]["head_width"] = 48.into(),
+        "48",
+    );
+    refuses(
+        "vit/open_clip",
+        config,
+        |json| json["model_cfg"]["vision_cfg"]["pool_type"] = "avg".into(),
+        "avg",
+    );
+    refuses(
+        "vit/open_clip",
+        config,
+        |json| json["model_cfg"]["text_cfg"]["heads"] = 3.into(),
+        "3 heads",
+    );
+    refuses(
+        "vit/hf",
+        "config.json",
+        |json| json["vision_config"]["layer_norm_eps"] = 0.1.into(),
+        "layer_norm_eps",
+    );
+    refuses(
+        "vit/hf",
+        "config.json",
+        |json| json["text_config"]["num_hidden_layers"] = 2.into(),
+        "asks for 2",
+    );
+}
+
 #[test]
 fn the_embedded_model_matches_its_golden_file() {
     let golden = expected("mini/golden.safetensors");

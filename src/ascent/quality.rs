@@ -13,10 +13,10 @@ use crate::encoder::tap::TapId;
 use crate::error::Result;
 use crate::model::Model;
 use crate::model::statistics::Statistics;
-use crate::objective::{Bound, Objective, Quantity};
+use crate::objective::{Bound, Objective};
 use crate::param::{Basis, Parameterisation};
 use crate::seed::{Key, Purpose};
-use crate::transform::preset::preset;
+use crate::transform::preset::lucid;
 use crate::transform::{Transform, sample};
 
 /// Transforms under which the robust objective is measured.
@@ -87,9 +87,7 @@ impl<'a> Judge<'a> {
                 .value)
         };
         let clean = evaluate(&[], 0)?;
-        let transforms = preset("lucid")
-            .map(|preset| preset.transforms)
-            .unwrap_or_default();
+        let transforms = lucid();
         let robust: Vec<f64> = (0..ROBUST_SAMPLES)
             .map(|draw| evaluate(&transforms, draw))
             .collect::<Result<_>>()?;
@@ -130,9 +128,13 @@ impl<'a> Judge<'a> {
         image: &Tensor,
         side: usize,
     ) -> Result<Option<Selectivity>> {
-        let Some((tap, unit, sign)) = leading_unit(self.model, objective) else {
+        let Some((weight, name, unit)) = objective.first_unit() else {
             return Ok(None);
         };
+        let Some(tap) = self.model.encoder.find(name) else {
+            return Ok(None);
+        };
+        let sign = f64::from(weight.signum());
         let pass = self.look(image, &[], 0, &[tap])?;
         let means = Statistics::channel_means(&self.model.encoder, tap, &pass)?;
         let statistics = self.statistics(tap, side)?;
@@ -179,21 +181,4 @@ impl<'a> Judge<'a> {
             format!("{NOISE_IMAGES} images of 1/f noise"),
         ))
     }
-}
-
-/// The tap and channel of the first unit, and the sign of its weight.
-fn leading_unit(model: &Model, objective: &Objective) -> Option<(TapId, usize, f64)> {
-    objective
-        .terms()
-        .iter()
-        .find_map(|(weight, quantity)| match quantity {
-            Quantity::Unit { tap, unit, .. } => {
-                let id = match tap {
-                    Some(name) => model.encoder.find(name)?,
-                    None => model.encoder.default_tap(),
-                };
-                Some((id, *unit, f64::from(weight.signum())))
-            }
-            _ => None,
-        })
 }

@@ -1,6 +1,7 @@
 //! What the operations stand on: typed views of tensors, matrix products, and the thread pool.
 //!
-//! Everything that touches a device's memory or is `unsafe` lives here.
+//! Everything that touches a device's memory lives here, and all `unsafe` code but the memory map of
+//! a weight file.
 
 pub mod cpu;
 pub mod threads;

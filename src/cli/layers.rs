@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::options::{ModelArgs, say};
+use super::options::{ModelArgs, json, say};
 use crate::error::Result;
 
 /// List a model's taps: the places whose units can be rendered
@@ -73,7 +73,7 @@ impl Layers {
             taps: taps.collect(),
         };
         if self.json {
-            return say(&serde_json::to_string_pretty(&answer).unwrap_or_default());
+            return say(&json(&answer, true)?);
         }
         say(&format!(
             "{} ({}), {}x{} pixels, {}",

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::options::say;
+use super::options::{json, say};
 use crate::error::Result;
 use crate::model::spec::KNOWN;
 
@@ -11,6 +11,9 @@ use crate::model::spec::KNOWN;
 ///
 /// Any other CLIP in the same layouts loads too: give --model a hub id or a path.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  percept models
+  percept models --json")]
 pub struct Models {
     /// Print a JSON array instead of a table
     #[arg(long)]
@@ -41,7 +44,7 @@ impl Models {
             sha256: model.openai_sha256,
         }));
         if self.json {
-            return say(&serde_json::to_string_pretty(&rows).unwrap_or_default());
+            return say(&json(&rows, true)?);
         }
         say(&format!("{:<16} {:<20} HUB ID", "NAME", "OPENAI'S FILE"))?;
         for row in rows {

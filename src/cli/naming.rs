@@ -4,17 +4,28 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Result, bail};
-use crate::model::spec::known;
-use crate::output::file::sha256;
+use crate::input::sha256;
+use crate::model::spec::{WEIGHT_EXTENSIONS, known};
 use crate::param::Basis;
-use crate::recipe::{DEFAULT_PRESET, Recipe};
+use crate::recipe::{DEFAULT_PRESET, ModelEntry, Recipe};
 use crate::transform::preset::preset;
 
 /// Characters of an objective that a file name repeats; a longer one ends in a digest.
 const LONGEST_OBJECTIVE: usize = 80;
 
-/// Endings of pictures that percept does not write.
-const FOREIGN: [&str; 7] = ["jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"];
+/// Endings of files that no picture is written to.
+const FOREIGN: [&str; 10] = [
+    "jpg",
+    "jpeg",
+    "webp",
+    "gif",
+    "bmp",
+    "tif",
+    "tiff",
+    "json",
+    "npz",
+    "safetensors",
+];
 
 /// The file of each recipe's picture: `out` itself when it ends in .png, else a file in the folder
 /// `out`. `resolution` is the model's input size.
@@ -56,9 +67,10 @@ pub fn files(out: &Path, recipes: &[Recipe], resolution: usize) -> Result<Vec<Pa
     Ok(files)
 }
 
-/// Model, objective, whatever differs from the defaults, seed, variant.
+/// Model, objective, seed and variant, with the preset, size, steps, step length and basis where they
+/// differ from the defaults.
 fn file_name(recipe: &Recipe, resolution: usize) -> String {
-    let mut parts = vec![model(&recipe.model.name), objective(recipe)];
+    let mut parts = vec![model(&recipe.model), objective(recipe)];
     let default = preset(&recipe.preset);
     if recipe.preset != DEFAULT_PRESET {
         parts.push(plain(&recipe.preset));
@@ -87,16 +99,33 @@ fn file_name(recipe: &Recipe, resolution: usize) -> String {
     parts.join("-") + ".png"
 }
 
-fn model(name: &str) -> String {
-    match known(name) {
-        Some(model) => plain(model.name),
-        None => plain(
-            &Path::new(name)
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy(),
-        ),
+/// Names of weight files that say nothing of the model.
+const GENERIC: [&str; 4] = [
+    "model",
+    "open_clip_model",
+    "pytorch_model",
+    "open_clip_pytorch_model",
+];
+
+/// A known model's name, a hub id's last part, or a path's: the file's name without the ending of a
+/// weight file, the folder's where that says nothing; the start of the weights' SHA-256
+/// where neither does.
+fn model(entry: &ModelEntry) -> String {
+    if let Some(model) = known(&entry.name) {
+        return plain(model.name);
     }
+    let path = Path::new(&entry.name);
+    let parts = [Some(path), path.parent()].into_iter().flatten();
+    let stems = parts.filter_map(|part| {
+        let name = part.file_name()?.to_str()?;
+        let stem = WEIGHT_EXTENSIONS
+            .iter()
+            .find_map(|ending| name.strip_suffix(ending)?.strip_suffix('.'));
+        Some(plain(stem.unwrap_or(name)))
+    });
+    let mut told = stems.filter(|stem| !stem.is_empty() && !GENERIC.contains(&stem.as_str()));
+    told.next()
+        .unwrap_or_else(|| entry.sha256[..8.min(entry.sha256.len())].to_owned())
 }
 
 fn objective(recipe: &Recipe) -> String {

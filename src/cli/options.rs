@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::backend::threads::use_threads;
 use crate::error::{Error, Kind, Result, bail};
@@ -31,16 +32,21 @@ impl ModelArgs {
     }
 }
 
-/// Loads a model by name.
+/// Loads a model by name; says which activation was chosen where nothing told it.
 pub fn load(name: &str, activation: Option<Activation>, quiet: bool) -> Result<Model> {
-    Model::load(
-        name,
-        Options {
-            activation,
-            show_progress: !quiet,
-            ..Options::default()
-        },
-    )
+    let options = Options {
+        activation,
+        show_progress: !quiet,
+        ..Options::default()
+    };
+    let model = Model::load(name, options)?;
+    if model.has_transformer() && !model.activation_is_known && !quiet {
+        eprintln!(
+            "nothing in or beside {} tells the transformers' activation: taking {}; --activation overrules",
+            model.origin, model.activation
+        );
+    }
+    Ok(model)
 }
 
 /// Prints a line to standard output; a reader that has gone away, such as `head`, is no error.
@@ -51,6 +57,15 @@ pub fn say(line: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// An answer as JSON, on one line or indented.
+pub fn json(answer: &impl Serialize, indented: bool) -> Result<String> {
+    let text = match indented {
+        true => serde_json::to_string_pretty(answer),
+        false => serde_json::to_string(answer),
+    };
+    text.map_err(|source| Error::new(Kind::Internal, "cannot write JSON").caused_by(source))
 }
 
 /// More threads than any machine runs, and few enough for any to start.

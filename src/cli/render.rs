@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::naming;
-use super::options::{ModelArgs, ThreadArgs};
+use super::options::{ModelArgs, ThreadArgs, json};
 use super::progress::{self, Progress};
 use crate::error::{Error, Result, bail};
 use crate::model::Model;
@@ -13,7 +13,7 @@ use crate::model::weights::Format;
 use crate::output::file;
 use crate::param::Basis;
 use crate::recipe::{self, Recipe, Request};
-use crate::render::{Finished, Renderer};
+use crate::render::Renderer;
 
 /// The unit that `percept render` shows when none is named: one of the embedded model's that
 /// people recognise.
@@ -34,7 +34,7 @@ const DEFAULT_BATCH: usize = 8;
   layer4.0.sum:491               a unit of a tap (`percept layers` lists them)
   layer4.0.sum:0..16             a range, one picture each; also lists: 3,5,8
   layer4.0.sum:491@0,1           one position, row and column; also @centre
-  -491                           its negative (as does --negative)
+  -491                           its negative (as does --negative; after -- with a tap)
   'layer3:12 + 0.5*layer3:40 - 2*tv'   a sum of units and penalties (l2, tv)
   'direction(layer4.0.sum, v.npy, 2)'  a vector: dot product times cosine to the power 2
 
@@ -56,6 +56,9 @@ pub struct Render {
     steps: Option<usize>,
 
     /// Side of the canvas in pixels; the model's input size by default
+    ///
+    /// A ResNet's taps before the embedding see the canvas as it is, and memory grows with its area. A
+    /// ViT, and any embedding, sees it at the model's input size, sampled without smoothing.
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
 
@@ -184,7 +187,7 @@ pub fn render_all(
     jobs: &[(Recipe, PathBuf)],
     batch: usize,
     quiet: bool,
-    json: bool,
+    as_json: bool,
 ) -> Result<()> {
     let Some((first, _)) = jobs.first() else {
         return Ok(());
@@ -203,12 +206,11 @@ pub fn render_all(
             match finished {
                 Ok(finished) => {
                     rendered += 1;
-                    let line = if json {
-                        json_line(&finished)
-                    } else {
-                        finished.to_string()
+                    let line = match as_json {
+                        true => json(&finished, false),
+                        false => Ok(finished.to_string()),
                     };
-                    said = said.and(progress.print(&line));
+                    said = said.and(line.and_then(|line| progress.print(&line)));
                 }
                 Err(error) => {
                     if jobs.len() > 1 {
@@ -235,8 +237,4 @@ pub fn render_all(
             format!("{count} of {} pictures could not be made", jobs.len()),
         )),
     }
-}
-
-fn json_line(finished: &Finished) -> String {
-    serde_json::to_string(finished).unwrap_or_default()
 }

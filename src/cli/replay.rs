@@ -8,6 +8,7 @@ use super::options::{ThreadArgs, load};
 use super::progress;
 use super::render::render_all;
 use crate::error::{Error, Result, bail};
+use crate::input::sha256;
 use crate::output::{file, sidecar};
 use crate::recipe::Recipe;
 
@@ -71,7 +72,7 @@ impl Replay {
         progress::stop_on_ctrl_c()?;
         render_all(&model, &[(recipe, out.clone())], 1, self.quiet, self.json).map_err(cannot)?;
         let bytes = std::fs::read(&out).map_err(|source| Error::io("cannot read", &out, source))?;
-        if stored.sha256 != file::sha256(&bytes) {
+        if stored.sha256 != sha256(&bytes) {
             bail!(
                 Numeric,
                 "{} differs from the recorded picture: that was made by another version of percept or on another processor, or its recipe was changed since",

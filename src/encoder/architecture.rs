@@ -5,8 +5,26 @@ use crate::ops::gelu::Gelu;
 
 use super::weights::Weights;
 
-/// Components of one attention head in every CLIP.
-pub const HEAD_WIDTH: usize = 64;
+/// Components of one attention head in every CLIP of OpenAI's and in most others.
+const HEAD_WIDTH: usize = 64;
+
+/// Image transformers of open_clip whose heads have another width: (width, head width), from its
+/// model configurations ViT-H, ViT-g and ViT-bigG.
+const OTHER_HEADS: [(usize, usize); 3] = [(1280, 80), (1408, 88), (1664, 104)];
+
+/// What the shapes of tensors do not tell, or tell only if none is missing; as far as a
+/// configuration file says it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// Components of one head of the image encoder.
+    pub vision_head_width: Option<usize>,
+    /// Residual blocks of the image encoder, where it is a transformer.
+    pub vision_depth: Option<usize>,
+    /// Heads of the text encoder.
+    pub text_heads: Option<usize>,
+    /// Residual blocks of the text encoder.
+    pub text_depth: Option<usize>,
+}
 
 /// Pixels of the input per cell of a ResNet's last stage.
 pub const RESNET_STRIDE: usize = 32;
@@ -18,6 +36,8 @@ pub struct ResNetShape {
     pub blocks: [usize; 4],
     /// Channels of the first stage's bottlenecks; the last stage has 32 times as many outputs.
     pub width: usize,
+    /// Heads of the attention pool.
+    pub heads: usize,
 }
 
 /// A vision transformer.
@@ -29,6 +49,10 @@ pub struct VitShape {
     pub width: usize,
     /// Side of a patch in pixels.
     pub patch: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Hidden units of a block's MLP.
+    pub hidden: usize,
 }
 
 /// The vision tower's family and shape.
@@ -51,6 +75,10 @@ pub struct TextShape {
     pub width: usize,
     /// Residual blocks.
     pub depth: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Hidden units of a block's MLP.
+    pub hidden: usize,
 }
 
 /// The shape of a CLIP.
@@ -73,8 +101,12 @@ impl Architecture {
     ///
     /// # Errors
     /// When they are not those of a CLIP: names the tensor that is missing or does not fit.
-    pub fn of(weights: &Weights, origin: &str, gelu: Gelu) -> Result<Self> {
-        let shapes = Shapes { weights, origin };
+    pub fn of(weights: &Weights, origin: &str, declared: Declared, gelu: Gelu) -> Result<Self> {
+        let shapes = Shapes {
+            weights,
+            origin,
+            declared,
+        };
         let text = shapes.text()?;
         let (vision, resolution, embedding) = if weights
             .shape("visual.layer1.0.conv1.weight")
@@ -102,6 +134,7 @@ impl Architecture {
 struct Shapes<'a> {
     weights: &'a Weights,
     origin: &'a str,
+    declared: Declared,
 }
 
 impl Shapes<'_> {
@@ -148,15 +181,31 @@ impl Shapes<'_> {
         Ok(side)
     }
 
-    fn whole_heads(&self, width: usize, what: &str) -> Result<()> {
-        if width == 0 || !width.is_multiple_of(HEAD_WIDTH) {
+    /// The heads of an attention of this width, from the declared or the usual head width.
+    fn heads(&self, width: usize, head_width: usize, what: &str) -> Result<usize> {
+        if width == 0 || head_width == 0 || !width.is_multiple_of(head_width) {
             bail!(
                 Weights,
-                "{}: {what} is {width} wide, not a multiple of the head width {HEAD_WIDTH}",
+                "{}: {what} is {width} wide, not a multiple of the head width {head_width}",
                 self.origin
             );
         }
-        Ok(())
+        Ok(width / head_width)
+    }
+
+    /// Blocks under `prefix`, which must be as many as declared.
+    fn depth(&self, prefix: &str, declared: Option<usize>) -> Result<usize> {
+        let found = self.blocks(prefix);
+        if let Some(declared) = declared
+            && declared != found
+        {
+            bail!(
+                Weights,
+                "{} has {found} blocks in {prefix}*, where its configuration asks for {declared}: the file is incomplete",
+                self.origin
+            );
+        }
+        Ok(found)
     }
 
     fn resnet(&self) -> Result<(Vision, usize, usize)> {
@@ -174,8 +223,13 @@ impl Shapes<'_> {
         let [positions, _] = self.dims(positional)?;
         let side = self.side(positions, positional)?;
         let [embedding, _] = self.dims("visual.attnpool.c_proj.weight")?;
-        self.whole_heads(32 * width, "the last stage")?;
-        let vision = Vision::ResNet(ResNetShape { blocks, width });
+        let head_width = self.declared.vision_head_width.unwrap_or(HEAD_WIDTH);
+        let heads = self.heads(32 * width, head_width, "the last stage")?;
+        let vision = Vision::ResNet(ResNetShape {
+            blocks,
+            width,
+            heads,
+        });
         Ok((vision, side * RESNET_STRIDE, embedding))
     }
 
@@ -185,7 +239,7 @@ impl Shapes<'_> {
         let [positions, _] = self.dims(positional)?;
         let side = self.side(positions, positional)?;
         let [_, embedding] = self.dims("visual.proj")?;
-        let depth = self.blocks("visual.transformer.resblocks.");
+        let depth = self.depth("visual.transformer.resblocks.", self.declared.vision_depth)?;
         if depth == 0 {
             bail!(
                 Weights,
@@ -193,11 +247,17 @@ impl Shapes<'_> {
                 self.origin
             );
         }
-        self.whole_heads(width, "the vision transformer")?;
+        let usual = OTHER_HEADS.iter().find(|(other, _)| *other == width);
+        let usual = usual.map_or(HEAD_WIDTH, |(_, head_width)| *head_width);
+        let head_width = self.declared.vision_head_width.unwrap_or(usual);
+        let heads = self.heads(width, head_width, "the vision transformer")?;
+        let [hidden, _] = self.dims("visual.transformer.resblocks.0.mlp.c_fc.weight")?;
         let vision = Vision::Vit(VitShape {
             depth,
             width,
             patch,
+            heads,
+            hidden,
         });
         Ok((vision, side * patch, embedding))
     }
@@ -208,12 +268,27 @@ impl Shapes<'_> {
         }
         let [vocabulary, width] = self.dims("token_embedding.weight")?;
         let [context, _] = self.dims("positional_embedding")?;
-        self.whole_heads(width, "the text transformer")?;
+        let heads = match self.declared.text_heads {
+            Some(heads) if heads > 0 && width.is_multiple_of(heads) => heads,
+            Some(heads) => bail!(
+                Weights,
+                "{}: the text transformer is {width} wide, which {heads} heads cannot share",
+                self.origin
+            ),
+            None => self.heads(width, HEAD_WIDTH, "the text transformer")?,
+        };
+        let depth = self.depth("transformer.resblocks.", self.declared.text_depth)?;
+        let hidden = match depth {
+            0 => 0,
+            _ => self.dims::<2>("transformer.resblocks.0.mlp.c_fc.weight")?[0],
+        };
         Ok(Some(TextShape {
             context,
             vocabulary,
             width,
-            depth: self.blocks("transformer.resblocks."),
+            depth,
+            heads,
+            hidden,
         }))
     }
 }

@@ -3,8 +3,9 @@
 
 use candle_core::DType;
 
-use super::architecture::{Architecture, HEAD_WIDTH, RESNET_STRIDE, ResNetShape};
-use super::layer::{AttentionPool, AveragePool, Projections, Relu};
+use super::architecture::{Architecture, RESNET_STRIDE, ResNetShape};
+use super::attention::{AttentionPool, Projections};
+use super::layer::{AveragePool, Relu};
 use super::program::{IMAGE, Program, Value};
 use super::tap::Layout;
 use super::transformer::linear;
@@ -46,7 +47,7 @@ pub fn build(
             .program
             .tap(format!("layer{stage}"), x, channels, layout);
     }
-    tower.attention_pool(x, channels, architecture)?;
+    tower.attention_pool(x, channels, shape.heads, architecture)?;
     Ok(tower.program)
 }
 
@@ -205,6 +206,7 @@ impl Tower<'_> {
         &mut self,
         x: Value,
         channels: usize,
+        heads: usize,
         architecture: &Architecture,
     ) -> Result<()> {
         let side = architecture.resolution / RESNET_STRIDE;
@@ -231,7 +233,7 @@ impl Tower<'_> {
             positions: positions.to_dtype(self.dtype)?,
             projections,
             attention: Attention {
-                heads: channels / HEAD_WIDTH,
+                heads,
                 causal: false,
             },
         };

@@ -2,8 +2,7 @@
 
 use candle_core::DType;
 
-use super::architecture::HEAD_WIDTH;
-use super::layer::{Projections, SelfAttention};
+use super::attention::{Projections, SelfAttention};
 use super::program::{Program, Value};
 use super::weights::Weights;
 use crate::error::Result;
@@ -50,6 +49,10 @@ pub fn layer_norm(
 pub struct Blocks {
     /// Components of the residual stream.
     pub width: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Hidden units of the MLP.
+    pub hidden: usize,
     /// Whether a token sees only itself and those before it.
     pub causal: bool,
     /// The MLP's activation.
@@ -69,11 +72,6 @@ pub struct BlockValues {
 }
 
 impl Blocks {
-    /// Hidden units of a block's MLP.
-    pub fn hidden_width(&self) -> usize {
-        4 * self.width
-    }
-
     /// Appends the block whose tensors are called `{name}.ln_1`, `{name}.attn` and so on.
     pub fn append(
         &self,
@@ -97,7 +95,7 @@ impl Blocks {
             weights,
             &format!("{name}.mlp.c_fc"),
             width,
-            self.hidden_width(),
+            self.hidden,
             dtype,
         )?;
         let y = program.layer(y, expand);
@@ -105,7 +103,7 @@ impl Blocks {
         let contract = linear(
             weights,
             &format!("{name}.mlp.c_proj"),
-            self.hidden_width(),
+            self.hidden,
             width,
             dtype,
         )?;
@@ -139,7 +137,7 @@ impl Blocks {
                 output: linear(weights, &format!("{name}.out_proj"), width, width, dtype)?,
             },
             attention: Attention {
-                heads: width / HEAD_WIDTH,
+                heads: self.heads,
                 causal: self.causal,
             },
         })

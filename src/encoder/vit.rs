@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::architecture::{Architecture, VitShape};
-use super::layer::{ClassToken, Tokens};
+use super::attention::{ClassToken, Tokens};
 use super::program::{IMAGE, Program};
 use super::tap::Layout;
 use super::transformer::{Blocks, layer_norm};
@@ -24,6 +24,8 @@ pub fn build(
         depth,
         width,
         patch,
+        heads,
+        hidden,
     } = shape;
     let grid = architecture.resolution / patch;
     let layout = Layout::Tokens { grid };
@@ -49,6 +51,8 @@ pub fn build(
     let mut x = program.layer(x, layer_norm(weights, "visual.ln_pre", width, dtype)?);
     let blocks = Blocks {
         width,
+        heads,
+        hidden,
         causal: false,
         gelu: architecture.gelu,
         dtype,
@@ -62,12 +66,7 @@ pub fn build(
             width,
             layout,
         );
-        program.tap(
-            format!("blocks.{index}.mlp"),
-            values.hidden,
-            blocks.hidden_width(),
-            layout,
-        );
+        program.tap(format!("blocks.{index}.mlp"), values.hidden, hidden, layout);
         program.tap(format!("blocks.{index}"), values.output, width, layout);
         x = values.output;
     }

@@ -162,7 +162,7 @@ pub(super) fn activation_by_name(name: &str) -> Option<Activation> {
 }
 
 /// File name extensions that weights come with.
-const WEIGHT_EXTENSIONS: [&str; 4] = ["safetensors", "pt", "pth", "bin"];
+pub const WEIGHT_EXTENSIONS: [&str; 4] = ["safetensors", "pt", "pth", "bin"];
 
 /// Where weights come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,6 +192,16 @@ impl Source {
             return Ok(Self::Known(model));
         }
         if looks_like_path(text) {
+            let name = path.file_name().unwrap_or_default();
+            if let Some(model) = KNOWN.iter().find(|model| model.openai_file == name) {
+                bail!(
+                    Io,
+                    "there is no file {}: download it from {}, or give --model {}",
+                    path.display(),
+                    model.openai_url(),
+                    model.name
+                );
+            }
             bail!(Io, "there is no file or folder {}", path.display());
         }
         if is_hub_id(text) {

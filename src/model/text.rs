@@ -43,11 +43,15 @@ impl Text {
             vocabulary,
             width,
             depth,
+            heads,
+            hidden,
         } = shape;
         let dtype = DType::F32;
         let mut program = Program::default();
         let blocks = Blocks {
             width,
+            heads,
+            hidden,
             causal: true,
             gelu: architecture.gelu,
             dtype,

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
 
+use crate::encoder::architecture::Declared;
 use crate::error::{Kind, bail};
 use crate::model::spec::{self, Activation, KNOWN, KnownModel, Source};
 use crate::{Error, Result};
@@ -80,6 +81,8 @@ pub struct Checkpoint {
     pub format: Format,
     /// The transformers' activation, where the file's origin or a configuration file tells.
     pub activation: Option<Activation>,
+    /// Heads and depths, where a configuration file tells.
+    pub declared: Declared,
     /// Mean and standard deviation of the image's colours, where a configuration file tells.
     pub normalisation: Option<([f32; 3], [f32; 3])>,
 }
@@ -113,6 +116,7 @@ fn embedded() -> Result<Checkpoint> {
         origin: "mini".to_owned(),
         format: Format::Embedded,
         activation: Some(Activation::QuickGelu),
+        declared: Declared::default(),
         normalisation: None,
     })
 }
@@ -175,6 +179,7 @@ fn checkpoint(package: Package, origin: String, name: &str) -> Checkpoint {
         origin,
         format,
         activation: by_name.or(config.activation),
+        declared: config.declared,
         normalisation: config.normalisation,
     }
 }

@@ -1,30 +1,13 @@
 //! An objective bound to an encoder: taps found, units checked, vectors loaded.
 
-use std::ops::Range;
-
 use candle_core::{DType, Device, Tensor};
 
-use super::direction::direction;
-use super::{Objective, Position, Quantity, penalty};
+use super::term::{Term, check_cell};
+use super::{Objective, Position, penalty};
 use crate::encoder::positions::Positions;
-use crate::encoder::tap::{Layout, Tap, TapId};
+use crate::encoder::tap::{Layout, TapId};
 use crate::encoder::{Encoder, Pass};
-use crate::error::{Result, bail, shorten};
-
-enum Term {
-    Unit {
-        tap: TapId,
-        unit: usize,
-        position: Position,
-    },
-    Direction {
-        tap: TapId,
-        vector: Vec<f64>,
-        power: i32,
-    },
-    L2,
-    Tv,
-}
+use crate::error::Result;
 
 /// An objective that can be evaluated.
 pub struct Bound {
@@ -50,7 +33,7 @@ impl Bound {
     pub fn new(objective: &Objective, encoder: &Encoder) -> Result<Self> {
         let mut terms = Vec::new();
         for (weight, quantity) in objective.terms() {
-            terms.push((f64::from(*weight), bind(quantity, encoder)?));
+            terms.push((f64::from(*weight), Term::bind(quantity, encoder)?));
         }
         let mut taps: Vec<TapId> = terms.iter().filter_map(|(_, term)| term.tap()).collect();
         taps.sort_unstable();
@@ -82,6 +65,11 @@ impl Bound {
     /// The taps that the objective reads.
     pub fn taps(&self) -> &[TapId] {
         &self.taps
+    }
+
+    /// Whether a penalty reads the RGB image.
+    pub fn reads_image(&self) -> bool {
+        self.terms.iter().any(|(_, term)| term.tap().is_none())
     }
 
     /// Whether the objective reads a unit after a ReLU, whose gradient can vanish.
@@ -142,157 +130,5 @@ impl Bound {
         }
         let gradient = Tensor::from_vec(gradient, image.shape(), &Device::Cpu)?;
         Ok((value, Some(gradient.to_dtype(image.dtype())?)))
-    }
-}
-
-fn bind(quantity: &Quantity, encoder: &Encoder) -> Result<Term> {
-    Ok(match quantity {
-        Quantity::Unit {
-            tap,
-            unit,
-            position,
-        } => {
-            let id = match tap {
-                Some(name) => find(name, encoder)?,
-                None => encoder.default_tap(),
-            };
-            let tap = encoder.tap(id);
-            if *unit >= tap.channels {
-                bail!(
-                    Request,
-                    "{tap} has {} units, 0 to {}; there is no unit {unit} (`percept layers` lists the taps)",
-                    tap.channels,
-                    tap.channels - 1
-                );
-            }
-            if *position != Position::Mean && tap.layout == Layout::Vector {
-                bail!(Request, "{tap} has no positions; leave out the @");
-            }
-            Term::Unit {
-                tap: id,
-                unit: *unit,
-                position: *position,
-            }
-        }
-        Quantity::Direction { tap, file, power } => {
-            let id = find(tap, encoder)?;
-            let vector = crate::input::vector(file)?;
-            let channels = encoder.tap(id).channels;
-            if vector.len() != channels {
-                bail!(
-                    Input,
-                    "{} holds {} numbers, but {tap} has {channels} units",
-                    file.display(),
-                    vector.len()
-                );
-            }
-            Term::Direction {
-                tap: id,
-                vector,
-                power: (*power).min(64) as i32,
-            }
-        }
-        Quantity::L2 => Term::L2,
-        Quantity::Tv => Term::Tv,
-    })
-}
-
-/// A tap by name.
-///
-/// # Errors
-/// When the encoder has none of that name.
-fn find(name: &str, encoder: &Encoder) -> Result<TapId> {
-    if let Some(id) = encoder.find(name) {
-        return Ok(id);
-    }
-    bail!(
-        Request,
-        "this model has no tap {}; its default is {}, and `percept layers` lists all {}",
-        shorten(name),
-        encoder.tap(encoder.default_tap()),
-        encoder.taps().len()
-    )
-}
-
-impl Term {
-    fn tap(&self) -> Option<TapId> {
-        match self {
-            Self::Unit { tap, .. } | Self::Direction { tap, .. } => Some(*tap),
-            Self::L2 | Self::Tv => None,
-        }
-    }
-
-    /// The value on one image's activation `a`; adds `weight` times the gradient to `cotangent`.
-    fn read(
-        &self,
-        tap: &Tap,
-        positions: Positions,
-        a: &[f64],
-        weight: f64,
-        cotangent: &mut [f64],
-    ) -> Result<f64> {
-        match self {
-            Self::Unit { unit, position, .. } => {
-                let selected = select(*position, positions, tap)?;
-                let share = 1.0 / selected.len() as f64;
-                let mut sum = 0.0;
-                for position in selected {
-                    let index = positions.index(position, *unit);
-                    sum += a[index];
-                    cotangent[index] += weight * share;
-                }
-                Ok(sum * share)
-            }
-            Self::Direction { vector, power, .. } => {
-                let share = 1.0 / positions.count() as f64;
-                let mut sum = 0.0;
-                for position in 0..positions.count() {
-                    let index = |channel| positions.index(position, channel);
-                    let at: Vec<f64> = (0..vector.len()).map(|channel| a[index(channel)]).collect();
-                    let (value, gradient) = direction(&at, vector, *power);
-                    sum += value;
-                    for (channel, slope) in gradient.into_iter().enumerate() {
-                        cotangent[index(channel)] += weight * share * slope;
-                    }
-                }
-                Ok(sum * share)
-            }
-            Self::L2 | Self::Tv => Ok(0.0),
-        }
-    }
-}
-
-fn check_cell(
-    tap: &Tap,
-    (row, column): (usize, usize),
-    (rows, columns): (usize, usize),
-) -> Result<()> {
-    if row >= rows || column >= columns {
-        bail!(
-            Request,
-            "{tap} has a grid of {rows}x{columns} at this size, there is no position @{row},{column}; \
-             rows and columns count from 0"
-        );
-    }
-    Ok(())
-}
-
-/// The positions that a unit is read at.
-///
-/// # Errors
-/// When the cell lies outside the grid.
-fn select(position: Position, positions: Positions, tap: &Tap) -> Result<Range<usize>> {
-    let Positions { rows, columns, .. } = positions;
-    let one = |row: usize, column: usize| {
-        let place = row * columns + column;
-        place..place + 1
-    };
-    match position {
-        Position::Mean => Ok(0..positions.count()),
-        Position::Centre => Ok(one(rows / 2, columns / 2)),
-        Position::Cell { row, column } => {
-            check_cell(tap, (row, column), (rows, columns))?;
-            Ok(one(row, column))
-        }
     }
 }

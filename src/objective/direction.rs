@@ -6,15 +6,15 @@ const NORM_EPSILON: f64 = 1e-4;
 
 /// `dot(a, v) * max(0.1, cos(a, v))^power` and its gradient in `a`, with the cosine
 /// `dot / ((|a| + eps)(|v| + eps))`.
-pub fn direction(a: &[f64], v: &[f64], power: i32) -> (f64, Vec<f64>) {
+pub fn direction(a: &[f64], v: &[f64], power: u32) -> (f64, Vec<f64>) {
     let dot: f64 = a.iter().zip(v).map(|(a, v)| a * v).sum();
     let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
     let (length, target) = (norm(a), norm(v) + NORM_EPSILON);
     let cosine = dot / ((length + NORM_EPSILON) * target);
     let floored = cosine.max(COSINE_FLOOR);
-    let factor = floored.powi(power);
+    let factor = floored.powi(power as i32);
     let of_factor = if power > 0 && cosine > COSINE_FLOOR {
-        dot * f64::from(power) * floored.powi(power - 1)
+        dot * f64::from(power) * floored.powi(power as i32 - 1)
     } else {
         0.0
     };

@@ -13,6 +13,9 @@ use super::{Objective, Position, Quantity};
 use crate::encoder::tap::canonical;
 use crate::error::{Error, Result, bail, shorten};
 
+/// The highest power of a cosine: with lucid's floor of 0.1 the next ones vanish in `f32`.
+const MOST_POWER: u32 = 16;
+
 /// The most units that one range or list may name: more than any layer has.
 const MOST_UNITS: usize = 1 << 20;
 
@@ -144,10 +147,10 @@ fn parse_direction(rest: &str) -> Result<Quantity> {
     let (file, power) = match file.rsplit_once(',') {
         None => (file, 0),
         Some((file, power)) => match power.trim().parse() {
-            Ok(power) => (file, power),
-            Err(_) => bail!(
+            Ok(power) if power <= MOST_POWER => (file, power),
+            _ => bail!(
                 Request,
-                "the power \"{}\" is not a whole number from 0; {usage}",
+                "the power \"{}\" is not a whole number from 0 to {MOST_POWER}; {usage}",
                 shorten(power.trim())
             ),
         },

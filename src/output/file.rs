@@ -100,15 +100,6 @@ pub fn stage(path: &Path, bytes: &[u8]) -> Result<Pending> {
     Ok(pending)
 }
 
-/// The SHA-256 of some bytes, in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
 /// Temporary files are private by default; a result is to be as readable as any other file.
 trait LikeANewFile {
     fn permissions_like_a_new_file(&mut self) -> &mut Self;

@@ -9,6 +9,7 @@ use super::picture;
 use crate::ascent::Trace;
 use crate::ascent::quality::Quality;
 use crate::error::{Error, Kind, Result, bail};
+use crate::input::sha256;
 
 /// The version of the sidecar's layout.
 pub const SCHEMA: u32 = 1;
@@ -127,7 +128,7 @@ pub fn read<R: DeserializeOwned>(path: &Path) -> Result<Replayable<R>> {
         };
         return Ok(Replayable {
             recipe: serde_json::from_str(&text).map_err(unreadable)?,
-            sha256: super::file::sha256(&bytes),
+            sha256: sha256(&bytes),
         });
     }
     let stored: Stored<R> = serde_json::from_slice(&bytes).map_err(unreadable)?;

@@ -127,7 +127,11 @@ impl Request {
     fn objective(&self, unit: Objective, preset: &Preset, model: &Model) -> Result<Objective> {
         let default = &model.encoder.tap(model.encoder.default_tap()).name;
         let unit = unit.with_default_tap(default);
-        let unit = if self.negative { -unit } else { unit };
+        let unit = if self.negative {
+            unit.suppressing()
+        } else {
+            unit
+        };
         Ok(match preset.penalty {
             Some(penalty) => unit + penalty.parse()?,
             None => unit,

@@ -7,8 +7,6 @@ use super::{Padding, Transform};
 pub struct Preset {
     /// The name that `--preset` takes.
     pub name: &'static str,
-    /// Where it comes from.
-    pub source: &'static str,
     /// The transforms of a step.
     pub transforms: Vec<Transform>,
     /// Adam's step length.
@@ -28,12 +26,12 @@ const LUCID_RATE: f64 = 0.05;
 /// Lucid's number of steps (`render.py`, thresholds `(512,)`).
 const LUCID_STEPS: usize = 512;
 
-/// A preset by name.
+/// A preset by name: `lucid` is lucid's `standard_transforms` and `render_vis`, `goh2021` the
+/// settings of `example_facets.py` in CLIP-featurevis, `none` has no transforms.
 pub fn preset(name: &str) -> Option<Preset> {
     let preset = match name {
         "lucid" => Preset {
             name: "lucid",
-            source: "lucid's standard_transforms and render_vis",
             transforms: lucid(),
             learning_rate: LUCID_RATE,
             steps: LUCID_STEPS,
@@ -41,7 +39,6 @@ pub fn preset(name: &str) -> Option<Preset> {
         },
         "goh2021" => Preset {
             name: "goh2021",
-            source: "Goh et al. 2021, CLIP-featurevis, example_facets.py",
             transforms: goh2021(),
             learning_rate: 0.02,
             steps: 4096,
@@ -49,7 +46,6 @@ pub fn preset(name: &str) -> Option<Preset> {
         },
         "none" => Preset {
             name: "none",
-            source: "no transforms",
             transforms: Vec::new(),
             learning_rate: LUCID_RATE,
             steps: LUCID_STEPS,
@@ -60,9 +56,9 @@ pub fn preset(name: &str) -> Option<Preset> {
     Some(preset)
 }
 
-/// Lucid: pad 12, jitter 8, scale 0.9 to 1.1, rotate within 10 degrees (upright in 5 of 26 draws
-/// more than by chance), jitter 4; on the canvas's own frame.
-fn lucid() -> Vec<Transform> {
+/// Lucid: pad 12, jitter 8, scale 0.9 to 1.1, rotate within 10 degrees (with 5 more upright entries in
+/// its list of 21), jitter 4; on the canvas's own frame.
+pub fn lucid() -> Vec<Transform> {
     let factors = (0..=10).map(|i| 1.0 + f64::from(i - 5) / 50.0).collect();
     let upright = std::iter::repeat_n(0, 5);
     let degrees = (-10..=10).chain(upright).map(f64::from).collect();
@@ -121,10 +117,39 @@ mod tests {
         let Transform::Scale { factors } = &lucid()[2] else {
             panic!()
         };
+        assert_eq!(factors.len(), 11);
         assert!((factors[0] - 0.9).abs() < 1e-12 && (factors[10] - 1.1).abs() < 1e-12);
-        let Transform::Rotate { degrees } = &goh2021()[12] else {
+        let preset = preset("goh2021").unwrap();
+        assert_eq!(
+            (preset.steps, preset.learning_rate, preset.penalty),
+            (4096, 0.02, Some("-10*l2"))
+        );
+        let grey = Padding::Grey;
+        assert_eq!(
+            preset.transforms[0],
+            Transform::Pad {
+                pixels: 2,
+                fill: grey
+            }
+        );
+        for jitter in &preset.transforms[1..11] {
+            assert_eq!(*jitter, Transform::Jitter { pixels: 4 });
+        }
+        let (Transform::Scale { factors }, Transform::Rotate { degrees }) =
+            (&preset.transforms[11], &preset.transforms[12])
+        else {
             panic!()
         };
-        assert_eq!((degrees.len(), degrees[0]), (75, -20.0));
+        assert_eq!(
+            (factors.len(), degrees.len(), preset.transforms.len()),
+            (125, 75, 15)
+        );
+        for (index, power) in [(0, -5), (5, 0), (84, 79)] {
+            assert_eq!(factors[index], 0.995f64.powi(power));
+        }
+        assert_eq!(factors[85..87], [0.998f64.powi(20); 2]);
+        assert_eq!(factors[124], 0.998f64.powi(39));
+        assert_eq!(degrees.iter().sum::<f64>(), -20.0 - 10.0 - 5.0);
+        assert_eq!((degrees[0], degrees[39], degrees[74]), (-20.0, 19.0, 0.0));
     }
 }

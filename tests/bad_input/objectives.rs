@@ -37,6 +37,14 @@ fn a_position_outside_the_grid_is_refused_with_its_size() {
 }
 
 #[test]
+fn a_power_that_would_vanish_is_refused() {
+    for power in ["17", "-2", "1.5"] {
+        let text = format!("direction(layer4, v.npy, {power})");
+        refused(&["render", &text], &[power, "from 0 to 16"]);
+    }
+}
+
+#[test]
 fn a_direction_must_fit_its_tap() {
     let folder = TempDir::new().unwrap();
     let save = |name: &str, values: &[f32]| {
@@ -59,7 +67,7 @@ fn a_direction_must_fit_its_tap() {
     let text = folder.path().join("text.npy");
     fs::write(&text, "1 2 3").unwrap();
     let text = format!("direction(layer4, {})", text.display());
-    refused(&["render", &text], &["text.npy", "neither an .npy nor"]);
+    refused(&["render", &text], &["text.npy", "as .npy or .safetensors"]);
 }
 
 /// Runs of one step on the smallest canvas.

@@ -74,7 +74,11 @@ fn an_unknown_name_is_refused_with_those_there_are() {
     refused(&["1", "--model", "RN5O"], &["\"RN5O\"", "RN50x4", "hub id"]);
     refused(
         &["1", "--model", "/nowhere/RN50.pt"],
-        &["no file or folder /nowhere/RN50.pt"],
+        &[
+            "no file /nowhere/RN50.pt",
+            "download it from",
+            "--model RN50",
+        ],
     );
 }
 

@@ -77,6 +77,7 @@ fn a_header_that_promises_more_than_the_file_holds_is_refused() {
         "1099511627776, 3, 1099511627776, 0",
         "99999999999999999999, 3, 1, 1",
         "0, 3, 64, 64",
+        "1,), 'shape': (999999999999999,",
     ] {
         let header = format!(
             "{:<117}\n",
@@ -87,10 +88,25 @@ fn a_header_that_promises_more_than_the_file_holds_is_refused() {
         bytes.extend(header.as_bytes());
         bytes.extend([0; 64]);
         fs::write(&path, &bytes).unwrap();
-        refuses_raw(&path, &["hostile.npy", "shape"]);
+        refuses_raw(&path, &["hostile.npy"]);
     }
     fs::write(&path, b"\x93NUMPY").unwrap();
     refuses_raw(&path, &["hostile.npy"]);
+}
+
+#[test]
+fn numbers_of_a_type_that_cannot_be_read_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("f8.safetensors");
+    for dtype in ["F8_E4M3", "BOOL", "I8"] {
+        let header =
+            format!("{{\"x\":{{\"dtype\":\"{dtype}\",\"shape\":[16],\"data_offsets\":[0,16]}}}}");
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend([1; 16]);
+        fs::write(&path, &bytes).unwrap();
+        refuses_raw(&path, &["f8.safetensors", dtype, "f16, bf16, f32 and f64"]);
+    }
 }
 
 #[test]
@@ -124,7 +140,14 @@ fn an_unknown_tap_or_gradient_is_refused() {
         &[picture, "--tap", "layer9"],
         &["no tap layer9", "percept layers"],
     );
-    refuses(&[picture, "--gradient", "tv"], &["tv", "reads no unit"]);
+    refuses(
+        &[picture, "--gradient", "tv"],
+        &["tv", "penalty on the RGB image"],
+    );
+    refuses(
+        &[picture, "--gradient", "3 - 200*tv"],
+        &["tv", "leave it out"],
+    );
     refuses(&[picture, "--gradient", "99999"], &["no unit 99999"]);
     refuses(&[picture, "--gradient", "1,2"], &["1,2"]);
 }

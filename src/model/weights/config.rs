@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::encoder::architecture::Declared;
 use crate::error::{Kind, bail};
 use crate::model::spec::Activation;
 use crate::{Error, Result};
@@ -16,11 +17,15 @@ pub(super) type Normalisation = ([f32; 3], [f32; 3]);
 /// Bytes of a JSON file beside weights; the index of the largest model on the hub has 2 MB.
 const MAX_JSON: u64 = 16 << 20;
 
+/// The constant of layer normalisation in every CLIP.
+const EPSILON: f64 = 1e-5;
+
 /// Settings that the weights do not carry themselves.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Config {
     pub activation: Option<Activation>,
     pub normalisation: Option<Normalisation>,
+    pub declared: Declared,
 }
 
 /// Reads a JSON file.
@@ -49,9 +54,61 @@ pub(super) fn open_clip(json: &Value) -> Result<Config> {
     };
     let preprocess = &json["preprocess_cfg"];
     let normalisation = normalisation(&preprocess["mean"], &preprocess["std"])?;
+    let (vision, text) = (
+        &json["model_cfg"]["vision_cfg"],
+        &json["model_cfg"]["text_cfg"],
+    );
+    for (part, key, usual) in [(vision, "pool_type", "tok"), (text, "pool_type", "argmax")] {
+        let asked = part[key].as_str().unwrap_or(usual);
+        if asked != usual {
+            bail!(
+                Weights,
+                "open_clip_config.json asks for the {key} {asked:?}: percept has {usual:?}"
+            );
+        }
+    }
+    if text["no_causal_mask"].as_bool() == Some(true) {
+        bail!(
+            Weights,
+            "open_clip_config.json asks for a text tower without a causal mask, which percept has not"
+        );
+    }
     Ok(Config {
         activation: Some(activation),
         normalisation,
+        declared: Declared {
+            vision_head_width: size(&vision["head_width"]),
+            vision_depth: size(&vision["layers"]),
+            text_heads: size(&text["heads"]),
+            text_depth: size(&text["layers"]),
+        },
+    })
+}
+
+/// A whole number, where there is one.
+fn size(value: &Value) -> Option<usize> {
+    usize::try_from(value.as_u64()?).ok()
+}
+
+/// Reads the towers' depths and heads from a `config.json` of transformers.
+pub(super) fn huggingface_declared(json: &Value) -> Result<Declared> {
+    let (vision, text) = (&json["vision_config"], &json["text_config"]);
+    for part in [vision, text] {
+        let epsilon = part["layer_norm_eps"].as_f64().unwrap_or(EPSILON);
+        if epsilon != EPSILON {
+            bail!(
+                Weights,
+                "config.json asks for layer_norm_eps {epsilon}: percept computes with {EPSILON}"
+            );
+        }
+    }
+    let width = size(&vision["hidden_size"]);
+    let heads = size(&vision["num_attention_heads"]).filter(|&heads| heads > 0);
+    Ok(Declared {
+        vision_head_width: width.zip(heads).map(|(width, heads)| width / heads),
+        vision_depth: size(&vision["num_hidden_layers"]),
+        text_heads: size(&text["num_attention_heads"]),
+        text_depth: size(&text["num_hidden_layers"]),
     })
 }
 
@@ -121,7 +178,8 @@ mod tests {
             config,
             Config {
                 activation: Some(Activation::Gelu),
-                normalisation: None
+                normalisation: None,
+                declared: Declared::default(),
             }
         );
         let config = open_clip(&json!({

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::path::Path;
 
 use memmap2::Mmap;
-use sha2::{Digest, Sha256};
 
 use super::content::{Container, recognise};
 use super::tensors::Tensors;
@@ -41,7 +40,7 @@ pub(super) fn read(path: &Path, tensors: &mut Tensors) -> Result<Read> {
 pub(super) fn read_bytes(bytes: &[u8], tensors: &mut Tensors) -> Result<Read> {
     let container = recognise(bytes)?;
     let (digest, format) = rayon::join(
-        || sha256(bytes),
+        || crate::input::sha256(bytes),
         || match container {
             Container::Archive => torch::read(bytes, tensors),
             Container::Safetensors => safetensors::read(bytes, tensors),
@@ -51,12 +50,4 @@ pub(super) fn read_bytes(bytes: &[u8], tensors: &mut Tensors) -> Result<Read> {
         format: format?,
         digest,
     })
-}
-
-/// The sha256 of `bytes` in lower-case hex.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

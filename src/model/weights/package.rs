@@ -11,6 +11,7 @@ use super::file;
 use super::tensors::Tensors;
 use crate::Result;
 use crate::error::{Context, bail};
+use crate::input::sha256;
 
 /// Where files are found by name.
 pub(super) trait Files {
@@ -96,7 +97,7 @@ fn read_shards(shards: &BTreeMap<String, PathBuf>, files: &impl Files) -> Result
             let lines = several
                 .iter()
                 .map(|(name, digest)| format!("{name} {digest}\n"));
-            file::sha256(lines.collect::<String>().as_bytes())
+            sha256(lines.collect::<String>().as_bytes())
         }
     };
     let config = settings(format, files).context(of_weights)?;
@@ -119,9 +120,13 @@ fn settings(format: Format, files: &impl Files) -> Result<Config> {
     match format {
         Format::Embedded | Format::TorchScript => Ok(Config::default()),
         Format::HuggingFace => {
-            let activation = json("config.json")?
-                .map(|json| config::huggingface_activation(&json))
-                .transpose()?;
+            let (activation, declared) = match json("config.json")? {
+                Some(json) => (
+                    Some(config::huggingface_activation(&json)?),
+                    config::huggingface_declared(&json)?,
+                ),
+                None => Default::default(),
+            };
             let normalisation = match json("preprocessor_config.json")? {
                 Some(json) => config::preprocessor(&json)?,
                 None => None,
@@ -129,6 +134,7 @@ fn settings(format: Format, files: &impl Files) -> Result<Config> {
             Ok(Config {
                 activation,
                 normalisation,
+                declared,
             })
         }
         Format::StateDict | Format::OpenClipCheckpoint | Format::Safetensors => {

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::spec::Activation;
-use crate::model::weights::{MINI, file, package};
+use crate::model::weights::{MINI, package};
 
 const ID: &str = "owner/clip";
 
@@ -93,7 +93,7 @@ fn weights_are_fetched_once_and_then_read_without_the_hub() {
     let online = repository(ID, cache.path(), Some(&hub.address));
     let fetched = package::read(&online).unwrap().unwrap();
     assert_eq!(fetched.config.activation, Some(Activation::QuickGelu));
-    assert_eq!(fetched.digest, file::sha256(MINI));
+    assert_eq!(fetched.digest, crate::input::sha256(MINI));
     let requests = hub.requests();
     assert!(requests > 0);
 
