@@ -11,14 +11,10 @@ fn objectives(arguments: &[&str]) -> Vec<String> {
     success(folder.path(), &all);
     let sidecars = files(folder.path())
         .into_iter()
-        .filter(|path| path.extension().is_some_and(|e| e == "json"));
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"));
     sidecars
-        .map(|path| {
-            json(&path)["recipe"]["objective"]
-                .as_str()
-                .unwrap()
-                .to_owned()
-        })
+        .map(|path| json(&folder.path().join(path))["recipe"]["objective"].clone())
+        .map(|objective| objective.as_str().unwrap().to_owned())
         .collect()
 }
 
