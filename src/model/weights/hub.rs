@@ -75,23 +75,31 @@ impl Repository {
 
 impl Files for Repository {
     fn first<'n>(&self, names: &[&'n str]) -> Result<Option<(&'n str, PathBuf)>> {
-        let cached = self.cache.repo(self.repo.clone());
-        if let Some(found) = names
+        let cache = self.cache.repo(self.repo.clone());
+        let cached = names
             .iter()
-            .find_map(|&name| Some((name, cached.get(name)?)))
-        {
-            return Ok(Some(found));
-        }
-        let Some(remote) = &self.remote else {
-            return Ok(None);
+            .find_map(|&name| Some((name, cache.get(name)?)));
+        let is_best = cached
+            .as_ref()
+            .is_some_and(|(name, _)| names.first() == Some(name));
+        let remote = match &self.remote {
+            Some(remote) if !is_best => remote,
+            _ => return Ok(cached),
         };
-        let listing = self.listing(remote)?;
+        // A worse file in the cache, left by another tool, does not stand for a better one.
+        let listing = match (self.listing(remote), cached) {
+            (Err(_), Some(cached)) => return Ok(Some(cached)),
+            (listing, _) => listing?,
+        };
         let Some(&name) = names
             .iter()
             .find(|&&name| listing.iter().any(|file| file == name))
         else {
             return Ok(None);
         };
+        if let Some(path) = cache.get(name) {
+            return Ok(Some((name, path)));
+        }
         let path = remote.download(name).map_err(|error| {
             let message = format!("the download of {name} from {} failed", self.repo.url());
             Error::new(Kind::Network, message).caused_by(error)
@@ -102,10 +110,8 @@ impl Files for Repository {
 
 fn hub_error(id: &str, error: ApiError) -> Error {
     let status = error.to_string();
-    let message = match ["401", "403", "404"]
-        .iter()
-        .any(|code| status.contains(code))
-    {
+    let refused = [401, 403, 404].map(|code| format!("http status: {code}"));
+    let message = match refused.iter().any(|refusal| status.contains(refusal)) {
         true => format!("the hub has no repository {id}, or does not show it to you"),
         false => format!("the hub cannot be reached to look for {id}"),
     };
