@@ -1,0 +1,60 @@
+"""The perturbation of the robust stage, and gradient alignment, an option that goes with it."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from losses import bank_loss, pooled_loss, see
+from model import CLIP
+from settings import Settings
+
+LEAST_RADIUS = 0.3  # of the largest: pictures draw their radius evenly from here to 1
+ALIGNED = 4  # gradient alignment takes one in so many pairs: its second derivatives are slow
+
+
+class Attack:
+    """Raises the bank loss and the units' contrast, as they are when the model is used."""
+
+    def __init__(self, model: CLIP, settings: Settings, bf16: bool) -> None:
+        self.model, self.settings, self.bf16 = model, settings, bf16
+
+    def gradient(
+        self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor, create_graph: bool = False
+    ) -> tuple[Tensor, float]:
+        """By the normalised pictures; and the unperturbed bank loss."""
+        pictures = pictures.detach().requires_grad_(True)
+        views = see(self.model.visual, pictures, self.bf16 and not create_graph)
+        named = bank_loss(views, bank, concepts, self.model.logit_scale.exp())
+        loss = named + self.settings.pooled_weight * pooled_loss(views, pooled)
+        (gradient,) = torch.autograd.grad(loss, pictures, create_graph=create_graph)
+        return gradient, named.item()
+
+    def step(self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor) -> tuple[Tensor, float]:
+        """A step of length 1 up the loss for each picture, with batch norm's averages; and the clean loss."""
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.model.eval()
+        for p in parameters:
+            p.requires_grad_(False)
+        gradient, clean = self.gradient(pictures, concepts, bank, pooled.detach())
+        for p in parameters:
+            p.requires_grad_(True)
+        self.model.train()
+        return gradient / (gradient.flatten(1).norm(dim=1).view(-1, 1, 1, 1) + 1e-12), clean
+
+    def radii(self, largest: float, count: int, worded: int) -> Tensor:
+        """How far each picture is moved; printed words, the last ones, less far."""
+        radius = largest * (LEAST_RADIUS + (1 - LEAST_RADIUS) * torch.rand(count, 1, 1, 1))
+        radius[count - worded :] *= self.settings.radius_words
+        return radius
+
+    def misalignment(self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor) -> Tensor:
+        """1 - cosine of the loss's gradients at a picture and at a noisy view of it."""
+        n = len(pictures) // 2
+        few = torch.cat([pictures[: n // ALIGNED], pictures[n : n + n // ALIGNED]])
+        noise = torch.randn_like(few) * self.settings.radius[0] / few[0].numel() ** 0.5
+        views = (few, few + noise)
+        here, there = (
+            self.gradient(x, concepts[: n // ALIGNED], bank, pooled, create_graph=True)[0].flatten(1)
+            for x in views
+        )
+        return 1 - F.cosine_similarity(here, there).mean()

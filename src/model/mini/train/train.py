@@ -1,0 +1,236 @@
+"""The training itself: clean stage, robust stage, settling. Makes checkpoint.pt, in the end model.pt.
+
+May be stopped at any moment: the checkpoint, written every CHECKPOINT_SECONDS, holds model,
+optimiser, running statistics, step, elapsed time and random state; batches depend on their number
+only. The same command goes on.
+"""
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from multiprocessing import Value
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import checkpoint
+from attack import Attack
+from dataset import Batches, Captions, Data, LetterTargets
+from losses import (
+    MOST_POOLED_SCALE,
+    MOST_SCALE,
+    ChannelLoss,
+    LetterHead,
+    bank_loss,
+    batch_loss,
+    pooled_loss,
+    see,
+)
+from model import build
+from optimiser import make_optimiser
+from pictures import normalise
+from settings import Settings
+from threads import ThreadChooser
+from watch import Watch
+
+CHECKPOINT_SECONDS = 120
+WATCH_SECONDS = 400
+REPORT_EVERY = 50  # steps
+PREFETCH = 6  # batches, so that the trainer does not wait while other jobs hold a core
+FIRST_POOLED_SCALE = 10.0
+CLEAN_MEMORY = 0.98  # momentum of the clean loss that decides on the radius
+BANK_PART = 256  # captions encoded at a time
+
+
+@dataclass
+class State:
+    """How far a run is."""
+
+    step: int = 0
+    elapsed: float = 0.0  # seconds of training, over all starts
+    clean_loss: float = math.inf  # moving average of the unperturbed bank loss
+
+
+class Trainer:
+    def __init__(self, work: Path, settings: Settings) -> None:
+        self.work, self.settings = work, settings
+        torch.manual_seed(settings.seed)
+        self.bf16 = settings.bf16 and torch.cpu._is_avx512_bf16_supported()
+        self.data = Data(work)
+        self.captions = Captions(self.data)
+        self.model = build(settings.model)
+        self.attack = Attack(self.model, settings, self.bf16)
+        self.letter_head = LetterHead(16 * settings.model.vision_width, LetterTargets(self.data).count)
+        self.channel_loss = ChannelLoss(settings.model.last_channels, settings.correlation_momentum)
+        self.pooled_scale = nn.Parameter(torch.tensor(math.log(FIRST_POOLED_SCALE)))
+        self.model.load_state_dict(torch.load(work / "text.pt"), strict=False)
+        self.optimiser = make_optimiser(self.model, self.letter_head, self.pooled_scale, settings)
+        self.state = State(elapsed=settings.text_until * settings.minutes * 60)
+        self.bank = torch.empty(0)
+        self.threads = ThreadChooser()
+        self.sums: dict[str, float] = {}
+        if (work / "checkpoint.pt").exists():
+            self.resume()
+
+    @property
+    def progress(self) -> float:
+        return self.state.elapsed / (self.settings.minutes * 60)
+
+    def parts(self) -> dict:
+        """Everything with a state_dict."""
+        return {
+            "model": self.model,
+            "optimiser": self.optimiser,
+            "letter_head": self.letter_head,
+            "channel_loss": self.channel_loss,
+        }
+
+    def save(self, name: str) -> None:
+        saved = {key: part.state_dict() for key, part in self.parts().items()}
+        saved |= {
+            "pooled_scale": self.pooled_scale.detach(),
+            "bank": self.bank,
+            "random": torch.get_rng_state(),
+            "state": asdict(self.state),
+            "config": self.settings.model.as_dict(),
+            "settings": asdict(self.settings),
+        }
+        checkpoint.save(saved, self.work / name)
+
+    def resume(self) -> None:
+        saved = checkpoint.load(self.work / "checkpoint.pt")
+        for key, part in self.parts().items():
+            part.load_state_dict(saved[key])
+        self.pooled_scale.data.copy_(saved["pooled_scale"])
+        self.bank = saved["bank"]
+        torch.set_rng_state(saved["random"])
+        self.state = State(**saved["state"])
+        print(f"goes on at step {self.state.step}, {self.state.elapsed / 60:.1f} min", flush=True)
+
+    def pooled(self) -> Tensor:
+        return self.pooled_scale.exp().clamp(max=MOST_POOLED_SCALE)
+
+    @torch.no_grad()
+    def refresh_bank(self) -> None:
+        random = np.random.default_rng((self.settings.seed, self.state.step, 1))
+        ids = self.captions.draw(np.arange(len(self.data)), random)
+        self.bank = torch.cat(
+            [F.normalize(self.model.encode_text(part), dim=-1) for part in ids.split(BANK_PART)]
+        )
+
+    def perturb(self, pictures: Tensor, concepts: Tensor, worded: int) -> Tensor:
+        """One step of the fast gradient method, its length set by the progress."""
+        state = self.state
+        direction, clean = self.attack.step(pictures, concepts, self.bank, self.pooled())
+        known = math.isfinite(state.clean_loss)
+        state.clean_loss = CLEAN_MEMORY * state.clean_loss + (1 - CLEAN_MEMORY) * clean if known else clean
+        radius = self.attack.radii(
+            self.settings.attack_radius(self.progress, state.clean_loss), len(pictures), worded
+        )
+        self.note(radius=radius.mean(), clean=clean)
+        return (pictures + radius * direction).contiguous(memory_format=torch.channels_last)
+
+    def loss(self, pictures: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        settings, progress = self.settings, self.progress
+        worded, scale = len(batch["letters"]), self.model.logit_scale.exp()
+        captions = F.normalize(self.model.encode_text(batch["captions"]), dim=-1)
+        views = see(self.model.visual, pictures, self.bf16)
+        bank = bank_loss(views, self.bank, batch["concepts"], scale, settings.label_smoothing)
+        pairs = batch_loss(views, captions, scale)
+        pooled = pooled_loss(views, self.pooled())
+        letters = self.letter_head(views, batch["letters"])
+        same, drawings, words, correlation = self.channel_loss(views, worded)
+        found = (views.embedding[-worded:] @ self.bank.t()).argmax(1) == batch["concepts"][-worded:]
+        self.note(
+            bank=bank,
+            pairs=pairs,
+            pooled=pooled,
+            letters=letters,
+            corr=correlation,
+            offd=drawings,
+            offw=words,
+            words=found.float().mean(),
+        )
+        others = drawings + settings.other_channels_words * words
+        return (
+            settings.bank_weight * bank
+            + 2 * settings.batch_weight * pairs
+            + settings.pooled_weight * pooled
+            + settings.letters(progress) * letters
+            + settings.correlation(progress) * same
+            + settings.decorrelation(progress) * others
+        )
+
+    def train_step(self, batch: dict[str, Tensor]) -> None:
+        settings = self.settings
+        if self.state.step % settings.bank_every == 0 or not len(self.bank):
+            self.refresh_bank()
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.rate(self.progress, self.state.step) * group["share"]
+        clean = normalise(batch["pictures"].float() / 255).contiguous(memory_format=torch.channels_last)
+        robust = settings.is_robust(self.progress)
+        pictures = self.perturb(clean, batch["concepts"], len(batch["letters"])) if robust else clean
+        loss = self.loss(pictures, batch)
+        if settings.gradient_alignment and robust and self.state.step % settings.gradient_every == 0:
+            loss = loss + settings.gradient_alignment * self.attack.misalignment(
+                clean, batch["concepts"], self.bank, self.pooled()
+            )
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
+        self.optimiser.step()
+        self.model.logit_scale.data.clamp_(max=math.log(MOST_SCALE))
+        self.state.step += 1
+
+    def note(self, **values: Tensor | float) -> None:
+        for key, value in values.items():
+            self.sums[key] = self.sums.get(key, 0.0) + float(torch.as_tensor(value).detach())
+
+    def report(self, steps: int, seconds: float) -> None:
+        rate = steps * 2 * self.settings.concepts / seconds
+        figures = {k: round(v / steps, 3) for k, v in self.sums.items()}
+        line = {
+            "step": self.state.step,
+            "minutes": round(self.state.elapsed / 60, 2),
+            **figures,
+            "images/s": round(rate),
+            "threads": self.threads.count,
+        }
+        print(" ".join(f"{k} {v}" for k, v in line.items()), flush=True)
+        with (self.work / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        self.sums = {}
+
+    def run(self) -> None:
+        """Trains to the end of the settings' minutes."""
+        share = Value("d", self.progress)
+        stream = Batches(self.work, self.settings, self.state.step, share)
+        batches = iter(
+            torch.utils.data.DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=PREFETCH)
+        )
+        watch = Watch(self.data, self.captions, self.settings.model.image_resolution)
+        self.model.train()
+        last = saved = watched = time.monotonic()
+        reported = (self.state.step, last)
+        while self.progress < 1:
+            batch = next(batches)
+            with self.threads.timed():
+                self.train_step(batch)
+            now = time.monotonic()
+            self.state.elapsed += now - last
+            share.value, last = self.progress, now
+            if self.state.step % REPORT_EVERY == 0:
+                self.report(self.state.step - reported[0], now - reported[1])
+                reported = (self.state.step, now)
+            if now - watched > WATCH_SECONDS:
+                print(f"watch {watch(self.model)}", flush=True)
+                watched = now
+            if now - saved > CHECKPOINT_SECONDS:
+                self.save("checkpoint.pt")
+                saved = now
+        print(f"watch {watch(self.model)}", flush=True)
+        self.save("model.pt")
