@@ -1,10 +1,13 @@
 """The perturbation of the robust stage, and gradient alignment, an option that goes with it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from losses import bank_loss, pooled_loss, see
+from halves import Halves, join, split
+from losses import Views, bank_loss, pooled_loss, see
 from model import CLIP
 from settings import Settings
 
@@ -15,19 +18,31 @@ ALIGNED = 4  # gradient alignment takes one in so many pairs: its second derivat
 class Attack:
     """Raises the bank loss and the units' contrast, as they are when the model is used."""
 
-    def __init__(self, model: CLIP, settings: Settings, bf16: bool) -> None:
-        self.model, self.settings, self.bf16 = model, settings, bf16
+    def __init__(self, model: CLIP, settings: Settings, bf16: bool, pool: ThreadPoolExecutor) -> None:
+        self.model, self.settings, self.bf16, self.pool = model, settings, bf16, pool
+
+    def losses(self, views: Views, concepts: Tensor, bank: Tensor, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """What the attack raises, and the bank loss, a part of it."""
+        named = bank_loss(views, bank, concepts, self.model.logit_scale.exp())
+        return named + self.settings.pooled_weight * pooled_loss(views, pooled), named
 
     def gradient(
-        self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor, create_graph: bool = False
+        self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor
     ) -> tuple[Tensor, float]:
         """By the normalised pictures; and the unperturbed bank loss."""
+        leaves = [half.detach().requires_grad_(True) for half in split(pictures)]
+        halves = Halves(self.pool, lambda x: see(self.model.visual, x, self.bf16), leaves)
+        loss, named = self.losses(Views(*halves.values()), concepts, bank, pooled)
+        loss.backward()
+        halves.pullback()
+        return join([leaf.grad for leaf in leaves]), named.item()
+
+    def traced_gradient(self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor) -> Tensor:
+        """The same, to be differentiated once more."""
         pictures = pictures.detach().requires_grad_(True)
-        views = see(self.model.visual, pictures, self.bf16 and not create_graph)
-        named = bank_loss(views, bank, concepts, self.model.logit_scale.exp())
-        loss = named + self.settings.pooled_weight * pooled_loss(views, pooled)
-        (gradient,) = torch.autograd.grad(loss, pictures, create_graph=create_graph)
-        return gradient, named.item()
+        loss, _ = self.losses(see(self.model.visual, pictures, False), concepts, bank, pooled)
+        (gradient,) = torch.autograd.grad(loss, pictures, create_graph=True)
+        return gradient
 
     def step(self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor) -> tuple[Tensor, float]:
         """A step of length 1 up the loss for each picture, with batch norm's averages; and the clean loss."""
@@ -54,7 +69,7 @@ class Attack:
         noise = torch.randn_like(few) * self.settings.radius[0] / few[0].numel() ** 0.5
         views = (few, few + noise)
         here, there = (
-            self.gradient(x, concepts[: n // ALIGNED], bank, pooled, create_graph=True)[0].flatten(1)
+            self.traced_gradient(x, concepts[: n // ALIGNED], bank, pooled).flatten(1)
             for x in views
         )
         return 1 - F.cosine_similarity(here, there).mean()

@@ -134,7 +134,7 @@ def evaluate(work: Path, weights: Path, out: Path, final: bool = False) -> dict:
 def show(figures: dict) -> None:
     for group in figures.values():
         for name, values in group.items():
-            print(f"{name}: { ({k: v for k, v in values.items() if k != 'best_units'}) }")
+            print(f"{name}: { ({k: v for k, v in values.items() if k not in ('best_units', 'mutual')}) }")
 
 
 def main() -> None:

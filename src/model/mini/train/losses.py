@@ -4,7 +4,7 @@ A batch has n concepts, two views each: pictures 0..n-1 are the first views, n..
 The last `w` second views are printed words, all others are drawings.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +16,7 @@ FEW_LETTERS = 12.0  # divides the letter loss: about as many targets as a word h
 SPREAD_FLOOR = 0.05  # of a channel's mean, added to its deviation: rare channels must not be blown up
 
 
-@dataclass
-class Views:
+class Views(NamedTuple):
     """What the image encoder made of a batch."""
 
     third: Tensor  # the third stage's maps
@@ -32,6 +31,7 @@ class Views:
 
 def see(visual: nn.Module, pictures: Tensor, bf16: bool) -> Views:
     """Runs the image encoder; what follows the convolutions is in single precision."""
+    pictures = pictures.contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         third = visual.third(pictures)
         last = visual.layer4(third)

@@ -34,4 +34,4 @@ def make_optimiser(model: nn.Module, head: nn.Module, scale: nn.Parameter, setti
         {"params": parameters, "share": share, "weight_decay": settings.weight_decay * decay}
         for (share, decay), parameters in groups.items()
     ]
-    return AdamW(listed, lr=settings.peak_rate, betas=settings.betas, eps=EPSILON)
+    return AdamW(listed, lr=settings.peak_rate, betas=settings.betas, eps=EPSILON, fused=True)

@@ -42,8 +42,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--restyled", type=float, default=1.0, help="scale of the random restyling's shares")
     parser.add_argument(
         "--until",
-        choices=("art", "words", "text", "train", "export", "evaluate"),
-        default="evaluate",
+        choices=("art", "words", "text", "train", "export", "evaluate", "responses"),
+        default="responses",
         help="the last stage to run",
     )
     return parser.parse_args()
@@ -53,6 +53,7 @@ def main() -> None:
     options = arguments()
     import evaluate
     import export
+    import responses
     from art import make_art
     from fetch import fetch
     from model import Config
@@ -84,6 +85,7 @@ def main() -> None:
             "metrics.json",
             lambda: evaluate.evaluate(work, work / "mini/model.safetensors", work / "metrics.json"),
         ),
+        ("responses", "mini/held_out.json", lambda: responses.measure(work)),
     )
     for name, made, make in stages:
         if (work / made).exists():

@@ -44,6 +44,12 @@ class Style:
     weight: float = 1.0
     monochrome: bool = False
     flags: bool = True  # whether its country flags are used
+    reader: str = "emoji"  # how `readers.py` finds the drawings: a method of `Reader`
+
+    @property
+    def decides(self) -> bool:
+        """Whether its drawings count towards which concepts there are: those of whole emoji sets do."""
+        return self.role == TRAIN and self.reader in ("emoji", "files")
 
     @property
     def role(self) -> str:
@@ -64,7 +70,23 @@ NOTO_FLAGS = Package(
     "Google, Noto Emoji",
 )
 
-# The weights are v2's: related styles (the two Fluents in colour, the two one-coloured ones) share.
+NOTO_EMOJI_FONT = Package(
+    "@fontsource/noto-emoji", "5.3.2", TRAIN, "OFL-1.1", "the Noto Emoji project authors"
+)
+ICON_WEIGHT, FLAG_WEIGHT = 0.25, 0.5
+
+
+def _icons(name: str, version: str, licence: str, attribution: str, coloured: bool = False) -> Style:
+    package = _iconify(name, version, TRAIN, licence, attribution)
+    return Style(name, package, ICON_WEIGHT, monochrome=not coloured, flags=False, reader="icons")
+
+
+def _flags(name: str, version: str, licence: str, attribution: str) -> Style:
+    return Style(name, _iconify(name, version, TRAIN, licence, attribution), FLAG_WEIGHT, reader="flags_by_country")
+
+
+# Of related styles (the two Fluents in colour, the two one-coloured ones) each weighs less. Icon
+# sets draw some four hundred of the concepts, in the line art and flat shapes that emoji lack.
 STYLES = (
     Style("noto", _iconify("noto", "1.2.9", TRAIN, "Apache-2.0", "Google, Noto Emoji")),
     Style("noto-v1", _iconify("noto-v1", "1.2.5", TRAIN, "Apache-2.0", "Google, Noto Emoji"), weight=0.9),
@@ -74,6 +96,7 @@ STYLES = (
         Package("@lobehub/fluent-emoji-3d", "1.1.0", TRAIN, "MIT", "Microsoft, Fluent Emoji"),
         weight=0.7,
         flags=False,
+        reader="files",
     ),  # the flags' origin is unclear
     Style(
         "fluent-emoji",
@@ -98,6 +121,29 @@ STYLES = (
         weight=0.5,
         monochrome=True,
     ),
+    *(
+        Style(f"noto-emoji-{weight}", NOTO_EMOJI_FONT, 0.5, monochrome=True, reader="glyphs")
+        for weight in (300, 700)
+    ),
+    _flags("flag", "1.2.12", "MIT", "Panayiotis Lipiridis, flag-icons"),
+    _flags("flagpack", "1.2.8", "MIT", "Yummygum, Flagpack"),
+    _flags("cif", "1.2.7", "CC0-1.0", "creativeLabs Łukasz Holeczek, CoreUI flags"),
+    _flags("circle-flags", "1.2.11", "MIT", "HatScripts, Circle Flags"),
+    _icons("mdi", "1.2.3", "Apache-2.0", "Pictogrammers, Material Design Icons"),
+    _icons("ph", "1.2.2", "MIT", "Phosphor Icons"),
+    _icons("tabler", "1.2.41", "MIT", "Paweł Kuna, Tabler Icons"),
+    _icons("lucide", "1.2.137", "ISC", "Lucide contributors"),
+    _icons("game-icons", "1.2.4", "CC-BY-3.0", "the authors of game-icons.net"),
+    _icons("icon-park", "1.2.4", "Apache-2.0", "ByteDance, IconPark", coloured=True),
+    _icons("icon-park-solid", "1.2.4", "Apache-2.0", "ByteDance, IconPark"),
+    _icons("iconoir", "1.2.11", "MIT", "Luca Burgio, Iconoir"),
+    _icons("fa6-solid", "1.2.4", "CC-BY-4.0", "Fonticons, Font Awesome"),
+    _icons("flat-color-icons", "1.2.3", "MIT", "Icons8", coloured=True),
+    _icons("fluent-color", "1.2.21", "MIT", "Microsoft, Fluent UI", coloured=True),
+    _icons("hugeicons", "1.2.35", "MIT", "Hugeicons"),
+    _icons("mingcute", "1.2.8", "Apache-2.0", "MingCute Design"),
+    _icons("la", "1.2.1", "Apache-2.0", "Icons8, Line Awesome"),
+    _icons("solar", "1.2.13", "CC-BY-4.0", "480 Design, Solar"),
     Style("fxemoji", _iconify("fxemoji", "1.2.2", VALIDATION, "Apache-2.0", "Mozilla, Firefox OS Emoji")),
     Style("openmoji", _iconify("openmoji", "1.2.29", VALIDATION, "CC-BY-SA-4.0", "OpenMoji contributors")),
     Style(
@@ -194,4 +240,8 @@ FAMILIES = (
     _family("patrick-hand", FINAL),
 )
 
-PACKAGES = (DATASOURCE, EMOJILIB, NOTO_FLAGS, *(s.package for s in STYLES), *(f.package for f in FAMILIES))
+PACKAGES = tuple(
+    dict.fromkeys(
+        (DATASOURCE, EMOJILIB, NOTO_FLAGS, *(s.package for s in STYLES), *(f.package for f in FAMILIES))
+    )
+)

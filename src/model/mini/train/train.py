@@ -20,11 +20,13 @@ from torch import Tensor, nn
 import checkpoint
 from attack import Attack
 from dataset import Batches, Captions, Data, LetterTargets
+from halves import Halves, make_pool, split
 from losses import (
     MOST_POOLED_SCALE,
     MOST_SCALE,
     ChannelLoss,
     LetterHead,
+    Views,
     bank_loss,
     batch_loss,
     pooled_loss,
@@ -34,7 +36,6 @@ from model import build
 from optimiser import make_optimiser
 from pictures import normalise
 from settings import Settings
-from threads import ThreadChooser
 from watch import Watch
 
 CHECKPOINT_SECONDS = 120
@@ -63,7 +64,8 @@ class Trainer:
         self.data = Data(work)
         self.captions = Captions(self.data)
         self.model = build(settings.model)
-        self.attack = Attack(self.model, settings, self.bf16)
+        self.pool = make_pool()
+        self.attack = Attack(self.model, settings, self.bf16, self.pool)
         self.letter_head = LetterHead(16 * settings.model.vision_width, LetterTargets(self.data).count)
         self.channel_loss = ChannelLoss(settings.model.last_channels, settings.correlation_momentum)
         self.pooled_scale = nn.Parameter(torch.tensor(math.log(FIRST_POOLED_SCALE)))
@@ -71,7 +73,6 @@ class Trainer:
         self.optimiser = make_optimiser(self.model, self.letter_head, self.pooled_scale, settings)
         self.state = State(elapsed=settings.text_until * settings.minutes * 60)
         self.bank = torch.empty(0)
-        self.threads = ThreadChooser()
         self.sums: dict[str, float] = {}
         if (work / "checkpoint.pt").exists():
             self.resume()
@@ -114,13 +115,17 @@ class Trainer:
     def pooled(self) -> Tensor:
         return self.pooled_scale.exp().clamp(max=MOST_POOLED_SCALE)
 
-    @torch.no_grad()
     def refresh_bank(self) -> None:
         random = np.random.default_rng((self.settings.seed, self.state.step, 1))
         ids = self.captions.draw(np.arange(len(self.data)), random)
-        self.bank = torch.cat(
-            [F.normalize(self.model.encode_text(part), dim=-1) for part in ids.split(BANK_PART)]
-        )
+        with_no_graph = torch.no_grad()(self.read)  # each thread has its own switch for graphs
+        self.bank = torch.cat([part for (part,) in self.pool.map(with_no_graph, ids.split(BANK_PART))])
+
+    def look(self, pictures: Tensor) -> Views:
+        return see(self.model.visual, pictures, self.bf16)
+
+    def read(self, ids: Tensor) -> tuple[Tensor]:
+        return (F.normalize(self.model.encode_text(ids), dim=-1),)
 
     def perturb(self, pictures: Tensor, concepts: Tensor, worded: int) -> Tensor:
         """One step of the fast gradient method, its length set by the progress."""
@@ -132,13 +137,11 @@ class Trainer:
             self.settings.attack_radius(self.progress, state.clean_loss), len(pictures), worded
         )
         self.note(radius=radius.mean(), clean=clean)
-        return (pictures + radius * direction).contiguous(memory_format=torch.channels_last)
+        return pictures + radius * direction
 
-    def loss(self, pictures: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    def loss(self, views: Views, captions: Tensor, batch: dict[str, Tensor]) -> Tensor:
         settings, progress = self.settings, self.progress
         worded, scale = len(batch["letters"]), self.model.logit_scale.exp()
-        captions = F.normalize(self.model.encode_text(batch["captions"]), dim=-1)
-        views = see(self.model.visual, pictures, self.bf16)
         bank = bank_loss(views, self.bank, batch["concepts"], scale, settings.label_smoothing)
         pairs = batch_loss(views, captions, scale)
         pooled = pooled_loss(views, self.pooled())
@@ -171,16 +174,20 @@ class Trainer:
             self.refresh_bank()
         for group in self.optimiser.param_groups:
             group["lr"] = settings.rate(self.progress, self.state.step) * group["share"]
-        clean = normalise(batch["pictures"].float() / 255).contiguous(memory_format=torch.channels_last)
+        clean = normalise(batch["pictures"].float() / 255)
         robust = settings.is_robust(self.progress)
         pictures = self.perturb(clean, batch["concepts"], len(batch["letters"])) if robust else clean
-        loss = self.loss(pictures, batch)
+        seen = Halves(self.pool, self.look, split(pictures))
+        said = Halves(self.pool, self.read, split(batch["captions"]))
+        loss = self.loss(Views(*seen.values()), *said.values(), batch)
         if settings.gradient_alignment and robust and self.state.step % settings.gradient_every == 0:
             loss = loss + settings.gradient_alignment * self.attack.misalignment(
                 clean, batch["concepts"], self.bank, self.pooled()
             )
         self.optimiser.zero_grad()
         loss.backward()
+        seen.pullback()
+        said.pullback()
         nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
         self.optimiser.step()
         self.model.logit_scale.data.clamp_(max=math.log(MOST_SCALE))
@@ -198,7 +205,6 @@ class Trainer:
             "minutes": round(self.state.elapsed / 60, 2),
             **figures,
             "images/s": round(rate),
-            "threads": self.threads.count,
         }
         print(" ".join(f"{k} {v}" for k, v in line.items()), flush=True)
         with (self.work / "log.jsonl").open("a") as log:
@@ -218,8 +224,7 @@ class Trainer:
         reported = (self.state.step, last)
         while self.progress < 1:
             batch = next(batches)
-            with self.threads.timed():
-                self.train_step(batch)
+            self.train_step(batch)
             now = time.monotonic()
             self.state.elapsed += now - last
             share.value, last = self.progress, now

@@ -34,11 +34,9 @@ def places(profile: Tensor) -> Tensor:
 
 
 def counts(drawings: Tensor, words: Tensor) -> dict[str, int]:
-    channel = torch.arange(drawings.shape[1])
     drawn, said = drawings.argmax(0), words.argmax(0)
     drawing_place, word_place = places(drawings), places(words)
-    exact = drawn == said
-    mutual = (word_place[drawn, channel] < FIRST) & (drawing_place[said, channel] < FIRST)
+    exact, mutual = drawn == said, mutual_units(drawings, words)
     both = ((drawing_place < FIRST) & (word_place < FIRST)).any(1)
     return {
         "exact_units": int(exact.sum()),
@@ -60,11 +58,16 @@ def effective_rank(profile: Tensor) -> float:
     return float(torch.exp(-(share * share.log()).sum()))
 
 
-def best_units(drawings: Tensor, words: Tensor, names: list[str]) -> list[dict]:
-    """One unit for each distinct mutual concept, the surest first."""
+def mutual_units(drawings: Tensor, words: Tensor) -> Tensor:
+    """(channels) whether a unit is mutual."""
     channel = torch.arange(drawings.shape[1])
     drawn, said = drawings.argmax(0), words.argmax(0)
-    mutual = (places(words)[drawn, channel] < FIRST) & (places(drawings)[said, channel] < FIRST)
+    return (places(words)[drawn, channel] < FIRST) & (places(drawings)[said, channel] < FIRST)
+
+
+def best_units(drawings: Tensor, words: Tensor, names: list[str]) -> list[dict]:
+    """One unit for each distinct mutual concept, the surest first."""
+    drawn, mutual = drawings.argmax(0), mutual_units(drawings, words)
     sureness = torch.minimum(drawings.amax(0), words.amax(0))
     found: dict[int, dict] = {}
     first = lambda profile, c: [names[i] for i in profile[:, c].topk(FIRST).indices.tolist()]
@@ -97,4 +100,5 @@ def summary(drawings: Tensor, words: Tensor, names: list[str], seed: int = 0) ->
         "correlation_drawing_word": round(float(own.mean()), 3),
         "own_word_profile_is_best_match": int((correlations.argmax(1) == torch.arange(len(own))).sum()),
         "best_units": best_units(drawings, words, names),
+        "mutual": {c: names[drawings[:, c].argmax()] for c in mutual_units(drawings, words).nonzero()[:, 0].tolist()},
     }
