@@ -1,6 +1,7 @@
 //! The frozen vision towers: activations at taps on the way forward, the cotangent of the image
 //! on the way back.
 
+pub mod affine;
 pub mod architecture;
 pub mod attention;
 pub mod layer;
@@ -14,6 +15,8 @@ pub mod weights;
 
 use candle_core::{DType, Tensor};
 
+use crate::backend::cpu::Real;
+use crate::backend::field::Field;
 use crate::error::{Result, bail};
 use architecture::{Architecture, RESNET_STRIDE, Vision};
 use layer::Rules;
@@ -23,10 +26,15 @@ use weights::Weights;
 
 /// A CLIP image encoder whose weights never change.
 pub struct Encoder {
-    program: Program,
+    program: Precision,
     vision: Vision,
     resolution: usize,
-    dtype: DType,
+}
+
+/// The program in the element type that it computes in.
+enum Precision {
+    Single(Program<f32>),
+    Double(Program<f64>),
 }
 
 impl Encoder {
@@ -36,21 +44,23 @@ impl Encoder {
     /// # Errors
     /// When a tensor is missing or misshapen.
     pub fn new(architecture: &Architecture, weights: &mut Weights, dtype: DType) -> Result<Self> {
-        let program = match architecture.vision {
-            Vision::ResNet(shape) => resnet::build(shape, architecture, weights, dtype)?,
-            Vision::Vit(shape) => vit::build(shape, architecture, weights, dtype)?,
+        let program = match dtype {
+            DType::F64 => Precision::Double(build(architecture, weights)?),
+            _ => Precision::Single(build(architecture, weights)?),
         };
         Ok(Self {
             program,
             vision: architecture.vision,
             resolution: architecture.resolution,
-            dtype,
         })
     }
 
     /// Every tap, in the order of the forward pass.
     pub fn taps(&self) -> &[Tap] {
-        self.program.taps()
+        match &self.program {
+            Precision::Single(program) => program.taps(),
+            Precision::Double(program) => program.taps(),
+        }
     }
 
     /// A tap by its canonical name.
@@ -83,7 +93,10 @@ impl Encoder {
 
     /// The element type that the encoder computes in.
     pub fn dtype(&self) -> DType {
-        self.dtype
+        match &self.program {
+            Precision::Single(_) => DType::F32,
+            Precision::Double(_) => DType::F64,
+        }
     }
 
     /// The side of the encoder's input for a canvas of `canvas` pixels, when these taps are
@@ -136,8 +149,19 @@ impl Encoder {
             }
             _ => {}
         }
-        let run = self.program.run(&x.to_dtype(self.dtype)?, taps)?;
+        let x = x.to_dtype(self.dtype())?;
+        let run = match &self.program {
+            Precision::Single(program) => program.run(Field::from_planes(&x)?, taps)?,
+            Precision::Double(program) => program.run(Field::from_planes(&x)?, taps)?,
+        };
         Ok(Pass { encoder: self, run })
+    }
+}
+
+fn build<T: Real>(architecture: &Architecture, weights: &mut Weights) -> Result<Program<T>> {
+    match architecture.vision {
+        Vision::ResNet(shape) => resnet::build(shape, architecture, weights),
+        Vision::Vit(shape) => vit::build(shape, architecture, weights),
     }
 }
 
@@ -166,6 +190,13 @@ impl Pass<'_> {
 
     /// The cotangent of the pixels, from cotangents at taps that the pass was asked for.
     pub fn pullback(&self, cotangents: &[(TapId, Tensor)], rules: Rules) -> Result<Tensor> {
-        self.encoder.program.pullback(&self.run, cotangents, rules)
+        match &self.encoder.program {
+            Precision::Single(program) => {
+                program.pullback(&self.run, cotangents, rules)?.to_planes()
+            }
+            Precision::Double(program) => {
+                program.pullback(&self.run, cotangents, rules)?.to_planes()
+            }
+        }
     }
 }

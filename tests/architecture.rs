@@ -11,10 +11,10 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("backend", &["error"]),
     ("input", &["error"]),
     ("ops", &["error", "backend"]),
-    ("encoder", &["error", "ops"]),
+    ("encoder", &["error", "backend", "ops"]),
     ("param", &["error", "seed", "ops"]),
     ("transform", &["seed", "ops"]),
-    ("model", &["error", "input", "ops", "encoder"]),
+    ("model", &["error", "input", "backend", "ops", "encoder"]),
     ("objective", &["error", "input", "encoder"]),
     (
         "ascent",

@@ -3,7 +3,12 @@
 //! Everything that touches a device's memory lives here, and all `unsafe` code but the memory map of
 //! a weight file.
 
+pub mod buffer;
 pub mod cpu;
+pub mod field;
+pub mod lanes;
+pub mod mask;
+pub mod packed;
 pub mod threads;
 
 /// Runs `$body` with `$t` bound to the element type of `$tensor`: `f32`, or `f64` for checks.

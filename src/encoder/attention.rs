@@ -1,143 +1,186 @@
 //! The layers on tokens: attention, the ResNets' attention pool, patches to tokens and back.
 
-use candle_core::{D, Tensor};
-
-use super::layer::{Layer, Rules};
+use super::layer::Layer;
+use crate::backend::cpu::Real;
+use crate::backend::field::{Extent, Field};
+use crate::backend::threads::each_row;
 use crate::error::Result;
-use crate::ops::attention::{self, Attention};
-use crate::ops::linear::Linear;
+use crate::ops::attention::{self, Attention, Inputs};
+use crate::ops::linear::{Back, Forward, Linear};
 
-/// The four projections of a multi-head attention.
-pub struct Projections {
-    /// Width to width.
-    pub query: Linear,
-    /// Width to width.
-    pub key: Linear,
-    /// Width to width.
-    pub value: Linear,
-    /// Width to the output's width.
-    pub output: Linear,
-}
-
-/// Multi-head attention of tokens `(n, tokens, width)` among themselves.
-pub struct SelfAttention {
-    /// The projections.
-    pub projections: Projections,
+/// Multi-head attention of tokens `(n, tokens, width)` among themselves, before the output's
+/// projection.
+pub struct SelfAttention<T: Real> {
+    /// Width to queries, keys and values side by side.
+    pub projection: Linear<T>,
     /// Heads and mask.
     pub attention: Attention,
 }
 
-impl Layer for SelfAttention {
-    type Saved = attention::Saved;
+impl<T: Real> Layer<T> for SelfAttention<T> {
+    type Saved = attention::Saved<T>;
 
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Self::Saved)> {
-        let p = &self.projections;
-        let (query, key, value) = (p.query.forward(x)?, p.key.forward(x)?, p.value.forward(x)?);
-        let (y, saved) = self.attention.forward(&query, &key, &value)?;
-        Ok((p.output.forward(&y)?, saved))
+    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
+        let (all, _) = self.projection.forward(x, Forward::default());
+        Ok(self.attention.forward(Inputs::Own(all)))
     }
 
-    fn pullback(&self, saved: &Self::Saved, dy: &Tensor, _: Rules) -> Result<Tensor> {
-        let p = &self.projections;
-        let d = self.attention.pullback(saved, &p.output.pullback(dy)?)?;
-        let dx = (p.query.pullback(&d.query)? + p.key.pullback(&d.key)?)?;
-        Ok((dx + p.value.pullback(&d.value)?)?)
+    fn pullback(&self, saved: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
+        let d = match self.attention.pullback(saved, dy) {
+            Inputs::Own(all) => all,
+            Inputs::Other { key_value, .. } => key_value,
+        };
+        Ok(self.projection.pullback(&d, Back::default()))
     }
 }
 
 /// The ResNets' attention pool: the mean of all cells asks, the mean and all cells answer.
-/// `(n, channels, side, side)` to `(n, embedding)`.
-pub struct AttentionPool {
+/// `side * side` cells of `channels` to one position of `embedding`.
+pub struct AttentionPool<T: Real> {
     /// `(1 + side * side, channels)`, the mean's first.
-    pub positions: Tensor,
-    /// The projections.
-    pub projections: Projections,
+    pub positions: Vec<T>,
+    /// Channels to channels.
+    pub query: Linear<T>,
+    /// Channels to keys and values side by side.
+    pub key_value: Linear<T>,
+    /// Channels to the embedding.
+    pub output: Linear<T>,
     /// Heads.
     pub attention: Attention,
 }
 
-impl Layer for AttentionPool {
-    /// Height and width of the input with the attention's own.
-    type Saved = (usize, usize, attention::Saved);
-
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Self::Saved)> {
-        let (_, _, height, width) = x.dims4()?;
-        let cells = x.flatten_from(2)?.transpose(1, 2)?.contiguous()?;
-        let mean = cells.mean_keepdim(1)?;
-        let tokens = Tensor::cat(&[&mean, &cells], 1)?.broadcast_add(&self.positions)?;
-        let p = &self.projections;
-        let query = p.query.forward(&tokens.narrow(1, 0, 1)?)?;
-        let (key, value) = (p.key.forward(&tokens)?, p.value.forward(&tokens)?);
-        let (y, saved) = self.attention.forward(&query, &key, &value)?;
-        Ok((p.output.forward(&y.squeeze(1)?)?, (height, width, saved)))
-    }
-
-    fn pullback(
-        &self,
-        (height, width, saved): &Self::Saved,
-        dy: &Tensor,
-        _: Rules,
-    ) -> Result<Tensor> {
-        let p = &self.projections;
-        let cells = height * width;
-        let d = self
-            .attention
-            .pullback(saved, &p.output.pullback(dy)?.unsqueeze(1)?)?;
-        let tokens = (p.key.pullback(&d.key)? + p.value.pullback(&d.value)?)?;
-        let mean = (tokens.narrow(1, 0, 1)? + p.query.pullback(&d.query)?)?;
-        let own = tokens.narrow(1, 1, cells)?;
-        let dx = own
-            .broadcast_add(&(mean / cells as f64)?)?
-            .transpose(1, 2)?
-            .contiguous()?;
-        let (images, channels, _) = dx.dims3()?;
-        Ok(dx.reshape((images, channels, *height, *width))?)
+/// The extent of a sequence of tokens.
+fn sequence(extent: Extent, tokens: usize) -> Extent {
+    Extent {
+        height: tokens,
+        width: 1,
+        ..extent
     }
 }
 
-/// Patches to tokens: `(n, width, h, w)` to `(n, 1 + h * w, width)` with the class token in
-/// front and the positional embedding added.
-pub struct Tokens {
+impl<T: Real> Layer<T> for AttentionPool<T> {
+    /// The input's extent with the attention's own.
+    type Saved = (Extent, attention::Saved<T>);
+
+    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
+        let (extent, channels, cells) = (x.extent, x.extent.channels, x.extent.positions());
+        let mut tokens = Field::any(sequence(extent, cells + 1));
+        let mut mean = Field::any(sequence(extent, 1));
+        let per_image = (cells + 1) * channels;
+        let share = T::of(1.0 / cells as f64);
+        for (image, tokens) in tokens.elements.chunks_exact_mut(per_image).enumerate() {
+            let cells = &x.elements[image * cells * channels..][..cells * channels];
+            let (first, others) = tokens.split_at_mut(channels);
+            first.fill(T::zero());
+            for cell in cells.chunks_exact(channels) {
+                for (sum, &value) in first.iter_mut().zip(cell) {
+                    *sum += value * share;
+                }
+            }
+            others.copy_from_slice(cells);
+            for (token, &position) in tokens.iter_mut().zip(&self.positions) {
+                *token += position;
+            }
+            mean.elements[image * channels..][..channels].copy_from_slice(&tokens[..channels]);
+        }
+        let (query, _) = self.query.forward(&mean, Forward::default());
+        let (key_value, _) = self.key_value.forward(&tokens, Forward::default());
+        let inputs = Inputs::Other { query, key_value };
+        let (y, saved) = self.attention.forward(inputs);
+        let (y, _) = self.output.forward(&y, Forward::default());
+        Ok((y, (extent, saved)))
+    }
+
+    fn pullback(&self, (extent, saved): &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
+        let dy = self.output.pullback(dy, Back::default());
+        let (query, key_value) = match self.attention.pullback(saved, &dy) {
+            Inputs::Other { query, key_value } => (query, key_value),
+            Inputs::Own(all) => (dy, all),
+        };
+        let query = self.query.pullback(&query, Back::default());
+        let tokens = self.key_value.pullback(&key_value, Back::default());
+        let (channels, cells) = (extent.channels, extent.positions());
+        let share = T::of(1.0 / cells as f64);
+        let mut dx = Field::any(*extent);
+        each_row(&mut dx.elements, channels, |row, dx| {
+            let (image, cell) = (row / cells, row % cells);
+            let tokens = &tokens.elements[image * (cells + 1) * channels..];
+            let own = &tokens[(cell + 1) * channels..][..channels];
+            let query = &query.elements[image * channels..][..channels];
+            for (((dx, &own), &mean), &query) in dx.iter_mut().zip(own).zip(tokens).zip(query) {
+                *dx = own + (mean + query) * share;
+            }
+        });
+        Ok(dx)
+    }
+}
+
+/// Patches to tokens: `h * w` positions of `width` channels to `1 + h * w` tokens, the class token
+/// in front, with the positional embedding added.
+pub struct Tokens<T: Real> {
     /// `(width)`.
-    pub class: Tensor,
+    pub class: Vec<T>,
     /// `(1 + h * w, width)`.
-    pub positions: Tensor,
+    pub positions: Vec<T>,
 }
 
-impl Layer for Tokens {
-    /// Height and width of the grid.
-    type Saved = (usize, usize);
+impl<T: Real> Layer<T> for Tokens<T> {
+    /// The patches' extent.
+    type Saved = Extent;
 
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Self::Saved)> {
-        let (images, width, rows, columns) = x.dims4()?;
-        let patches = x.flatten_from(2)?.transpose(1, 2)?;
-        let class = self.class.broadcast_as((images, 1, width))?;
-        let tokens = Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.positions)?;
-        Ok((tokens, (rows, columns)))
+    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
+        let (width, count) = (x.extent.channels, x.extent.positions());
+        let mut tokens = Field::any(sequence(x.extent, count + 1));
+        each_row(&mut tokens.elements, width, |row, token| {
+            let (image, place) = (row / (count + 1), row % (count + 1));
+            let own = match place.checked_sub(1) {
+                Some(patch) => &x.elements[(image * count + patch) * width..][..width],
+                None => &self.class,
+            };
+            let position = &self.positions[place * width..][..width];
+            for ((token, &own), &position) in token.iter_mut().zip(own).zip(position) {
+                *token = own + position;
+            }
+        });
+        Ok((tokens, x.extent))
     }
 
-    fn pullback(&self, &(rows, columns): &Self::Saved, dy: &Tensor, _: Rules) -> Result<Tensor> {
-        let (images, _, width) = dy.dims3()?;
-        let patches = dy
-            .narrow(1, 1, rows * columns)?
-            .transpose(1, 2)?
-            .contiguous()?;
-        Ok(patches.reshape((images, width, rows, columns))?)
+    fn pullback(&self, extent: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
+        let (width, count) = (extent.channels, extent.positions());
+        let mut dx = Field::any(*extent);
+        each_row(&mut dx.elements, width, |row, dx| {
+            let token = row + row / count + 1;
+            dx.copy_from_slice(&dy.elements[token * width..][..width]);
+        });
+        Ok(dx)
     }
 }
 
-/// The class token of `(n, tokens, width)`: `(n, width)`.
+/// The class token alone.
 pub struct ClassToken;
 
-impl Layer for ClassToken {
-    /// Tokens of the input.
-    type Saved = usize;
+impl<T: Real> Layer<T> for ClassToken {
+    /// The tokens' extent.
+    type Saved = Extent;
 
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Self::Saved)> {
-        Ok((x.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?, x.dim(1)?))
+    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
+        let (width, count) = (x.extent.channels, x.extent.positions());
+        let mut class = Field::any(sequence(x.extent, 1));
+        let tokens = x.elements.chunks_exact(count * width);
+        for (class, tokens) in class.elements.chunks_exact_mut(width).zip(tokens) {
+            class.copy_from_slice(&tokens[..width]);
+        }
+        Ok((class, x.extent))
     }
 
-    fn pullback(&self, &tokens: &Self::Saved, dy: &Tensor, _: Rules) -> Result<Tensor> {
-        Ok(dy.unsqueeze(1)?.pad_with_zeros(D::Minus2, 0, tokens - 1)?)
+    fn pullback(&self, extent: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
+        let (width, count) = (extent.channels, extent.positions());
+        let mut dx = Field::any(*extent);
+        dx.elements.fill(T::zero());
+        let tokens = dx.elements.chunks_exact_mut(count * width);
+        for (tokens, dy) in tokens.zip(dy.elements.chunks_exact(width)) {
+            tokens[..width].copy_from_slice(dy);
+        }
+        Ok(dx)
     }
 }

@@ -1,15 +1,13 @@
-//! What a frozen layer is, and the layers of CLIP's towers.
+//! What a frozen layer is, and the layers of CLIP's towers that carry nothing along.
 
 use std::any::Any;
 
-use candle_core::Tensor;
-
+use crate::backend::cpu::Real;
+use crate::backend::field::{Extent, Field};
 use crate::error::{Error, Kind, Result};
-use crate::ops::conv::Conv;
 use crate::ops::gelu::Gelu;
 use crate::ops::layer_norm::{self, LayerNorm};
-use crate::ops::linear::Linear;
-use crate::ops::{pool, relu};
+use crate::ops::pool;
 
 /// Rules that change pullbacks without changing what is computed forward.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,131 +19,81 @@ pub struct Rules {
 /// A differentiable function without parameters to train.
 ///
 /// `pullback(saved, dy)` is the transposed Jacobian at the point that `saved` was returned for,
-/// applied to `dy`, except where [`Rules`] say otherwise. Both treat the images of a batch
-/// independently.
-pub trait Layer: Send + Sync {
+/// applied to `dy`. Both treat the images of a batch independently.
+pub trait Layer<T: Real>: Send + Sync {
     /// What the pullback needs of the forward pass.
     type Saved: Send + Sync + 'static;
 
     /// The output, and what the pullback needs.
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Self::Saved)>;
+    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)>;
 
     /// The cotangent of the input from that of the output.
-    fn pullback(&self, saved: &Self::Saved, dy: &Tensor, rules: Rules) -> Result<Tensor>;
+    fn pullback(&self, saved: &Self::Saved, dy: &Field<T>) -> Result<Field<T>>;
 }
+
+/// What some layer saved.
+pub type AnySaved = Box<dyn Any + Send + Sync>;
 
 /// A [`Layer`] with the type of what it saves erased, so that a program can hold any.
-pub trait AnyLayer: Send + Sync {
+pub trait AnyLayer<T: Real>: Send + Sync {
     /// As [`Layer::forward`].
-    fn forward_any(&self, x: &Tensor) -> Result<(Tensor, Box<dyn Any + Send + Sync>)>;
+    fn forward_any(&self, x: &Field<T>) -> Result<(Field<T>, AnySaved)>;
 
     /// As [`Layer::pullback`], with what `forward_any` of the same layer returned.
-    fn pullback_any(
-        &self,
-        saved: &(dyn Any + Send + Sync),
-        dy: &Tensor,
-        rules: Rules,
-    ) -> Result<Tensor>;
+    fn pullback_any(&self, saved: &(dyn Any + Send + Sync), dy: &Field<T>) -> Result<Field<T>>;
 }
 
-impl<L: Layer> AnyLayer for L {
-    fn forward_any(&self, x: &Tensor) -> Result<(Tensor, Box<dyn Any + Send + Sync>)> {
+impl<T: Real, L: Layer<T>> AnyLayer<T> for L {
+    fn forward_any(&self, x: &Field<T>) -> Result<(Field<T>, AnySaved)> {
         let (y, saved) = self.forward(x)?;
         Ok((y, Box::new(saved)))
     }
 
-    fn pullback_any(
-        &self,
-        saved: &(dyn Any + Send + Sync),
-        dy: &Tensor,
-        rules: Rules,
-    ) -> Result<Tensor> {
+    fn pullback_any(&self, saved: &(dyn Any + Send + Sync), dy: &Field<T>) -> Result<Field<T>> {
         let saved = saved
             .downcast_ref()
             .ok_or_else(|| Error::new(Kind::Internal, "a layer got what another layer saved"))?;
-        self.pullback(saved, dy, rules)
-    }
-}
-
-impl Layer for Conv {
-    /// Height and width of the input.
-    type Saved = (usize, usize);
-
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Self::Saved)> {
-        let (_, _, height, width) = x.dims4()?;
-        Ok((Conv::forward(self, x)?, (height, width)))
-    }
-
-    fn pullback(&self, &(height, width): &Self::Saved, dy: &Tensor, _: Rules) -> Result<Tensor> {
-        Conv::pullback(self, dy, height, width)
-    }
-}
-
-/// ReLU.
-pub struct Relu;
-
-impl Layer for Relu {
-    type Saved = relu::Mask;
-
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Self::Saved)> {
-        relu::forward(x)
-    }
-
-    fn pullback(&self, mask: &Self::Saved, dy: &Tensor, rules: Rules) -> Result<Tensor> {
-        relu::pullback(mask, dy, rules.redirect_relu)
+        self.pullback(saved, dy)
     }
 }
 
 /// Average pooling over windows of this side.
 pub struct AveragePool(pub usize);
 
-impl Layer for AveragePool {
-    /// Height and width of the input.
-    type Saved = (usize, usize);
+impl<T: Real> Layer<T> for AveragePool {
+    /// The input's extent.
+    type Saved = Extent;
 
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Self::Saved)> {
-        let (_, _, height, width) = x.dims4()?;
-        Ok((pool::forward(x, self.0)?, (height, width)))
+    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
+        Ok((pool::forward(x, self.0), x.extent))
     }
 
-    fn pullback(&self, &(height, width): &Self::Saved, dy: &Tensor, _: Rules) -> Result<Tensor> {
-        pool::pullback(dy, self.0, height, width)
-    }
-}
-
-impl Layer for Linear {
-    type Saved = ();
-
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, ())> {
-        Ok((Linear::forward(self, x)?, ()))
-    }
-
-    fn pullback(&self, (): &(), dy: &Tensor, _: Rules) -> Result<Tensor> {
-        Linear::pullback(self, dy)
+    fn pullback(&self, from: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
+        Ok(pool::pullback(dy, self.0, *from))
     }
 }
 
-impl Layer for LayerNorm {
-    type Saved = layer_norm::Saved;
+impl<T: Real> Layer<T> for LayerNorm<T> {
+    type Saved = layer_norm::Saved<T>;
 
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Self::Saved)> {
-        LayerNorm::forward(self, x)
+    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
+        Ok(LayerNorm::forward(self, x))
     }
 
-    fn pullback(&self, saved: &Self::Saved, dy: &Tensor, _: Rules) -> Result<Tensor> {
-        LayerNorm::pullback(self, saved, dy)
+    fn pullback(&self, saved: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
+        Ok(LayerNorm::pullback(self, saved, dy))
     }
 }
 
-impl Layer for Gelu {
+impl<T: Real> Layer<T> for Gelu {
     /// The pre-activation.
-    type Saved = Tensor;
+    type Saved = Field<T>;
 
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Self::Saved)> {
-        Ok((Gelu::forward(*self, x)?, x.contiguous()?))
+    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
+        Ok((Gelu::forward(*self, x), x.clone()))
     }
 
-    fn pullback(&self, x: &Self::Saved, dy: &Tensor, _: Rules) -> Result<Tensor> {
-        Gelu::pullback(*self, x, dy)
+    fn pullback(&self, x: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
+        Ok(Gelu::pullback(*self, x, dy))
     }
 }

@@ -1,13 +1,24 @@
 //! A network as a straight-line program: each step makes one value from earlier ones. Forward
 //! runs the steps that the wanted taps depend on; the pullback runs them in reverse.
+//!
+//! A product can carry along a sum and a ReLU, and its pullback a sum and a gate. The program says
+//! what follows what, and fuses it where nobody looks in between.
 
-use std::any::Any;
+mod pullback;
+
+use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::layer::{AnyLayer, Layer, Rules};
+use super::affine::Affine;
+use super::layer::{AnyLayer, AnySaved, Layer};
 use super::tap::{Layout, Tap, TapId};
-use crate::error::{Error, Kind, Result, bail};
+use crate::backend::cpu::Real;
+use crate::backend::field::{Extent, Field};
+use crate::backend::mask::Mask;
+use crate::error::{Error, Kind, Result};
+use crate::ops::linear::Forward;
+use crate::ops::relu;
 
 /// The number of a value; the image is value 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,15 +27,19 @@ pub struct Value(usize);
 /// The image.
 pub const IMAGE: Value = Value(0);
 
-enum Step {
-    Layer(Box<dyn AnyLayer>, Value),
+enum Step<T: Real> {
+    Layer(Box<dyn AnyLayer<T>>, Value),
+    /// Of the first value, plus the second.
+    Affine(Box<Affine<T>>, Value, Option<Value>),
+    Relu(Value),
     Sum(Value, Value),
 }
 
-impl Step {
+impl<T: Real> Step<T> {
     fn inputs(&self) -> impl Iterator<Item = Value> {
         let (first, second) = match self {
-            Self::Layer(_, input) => (*input, None),
+            Self::Layer(_, input) | Self::Relu(input) => (*input, None),
+            Self::Affine(_, input, add) => (*input, *add),
             Self::Sum(first, second) => (*first, Some(*second)),
         };
         std::iter::once(first).chain(second)
@@ -32,17 +47,34 @@ impl Step {
 }
 
 /// The steps and the taps; step `i` makes value `i + 1`.
-#[derive(Default)]
-pub struct Program {
-    steps: Vec<Step>,
+pub struct Program<T: Real> {
+    steps: Vec<Step<T>>,
     taps: Vec<Tap>,
     tapped: Vec<Value>,
+}
+
+impl<T: Real> Default for Program<T> {
+    fn default() -> Self {
+        Self {
+            steps: Vec::new(),
+            taps: Vec::new(),
+            tapped: Vec::new(),
+        }
+    }
+}
+
+enum Saved {
+    Layer(AnySaved),
+    /// The input's extent.
+    Affine(Extent),
+    Relu(Mask),
+    Sum,
 }
 
 /// What one forward pass kept.
 pub struct Run {
     activations: Vec<(TapId, Tensor)>,
-    saved: Vec<Option<Box<dyn Any + Send + Sync>>>,
+    saved: Vec<Option<Saved>>,
 }
 
 impl Run {
@@ -57,18 +89,71 @@ fn lost() -> Error {
     Error::new(Kind::Internal, "a program lost a value")
 }
 
-impl Program {
+/// A field in the layout of a tap.
+fn to_tensor<T: Real>(field: &Field<T>, layout: Layout) -> Result<Tensor> {
+    match layout {
+        Layout::Map { .. } => field.to_planes(),
+        Layout::Tokens { .. } => field.to_tokens(),
+        Layout::Vector if field.extent.positions() == 1 => Ok(field.to_tokens()?.squeeze(1)?),
+        Layout::Vector => field.to_tokens(),
+    }
+}
+
+fn from_tensor<T: Real>(tensor: &Tensor, layout: Layout) -> Result<Field<T>> {
+    match layout {
+        Layout::Map { .. } => Field::from_planes(tensor),
+        Layout::Tokens { .. } | Layout::Vector => Field::from_tokens(tensor),
+    }
+}
+
+/// The values of a pass that are still to be read.
+struct Alive<T: Real> {
+    values: Vec<Option<Arc<Field<T>>>>,
+    uses: Vec<Option<usize>>,
+}
+
+impl<T: Real> Alive<T> {
+    fn value(&self, Value(index): Value) -> Result<&Arc<Field<T>>> {
+        self.values[index].as_ref().ok_or_else(lost)
+    }
+
+    /// Drops what the step was the last to read.
+    fn drop_after(&mut self, index: usize, inputs: impl Iterator<Item = Value>) {
+        for Value(input) in inputs {
+            if self.uses[input] == Some(index) {
+                self.values[input] = None;
+            }
+        }
+    }
+}
+
+impl<T: Real> Program<T> {
     /// Appends a layer's step.
-    pub fn layer(&mut self, input: Value, layer: impl Layer + 'static) -> Value {
+    pub fn layer(&mut self, input: Value, layer: impl Layer<T> + 'static) -> Value {
         self.push(Step::Layer(Box::new(layer), input))
     }
 
-    /// Appends the sum of two values.
+    /// Appends an affine map's step.
+    pub fn affine(&mut self, input: Value, affine: Affine<T>) -> Value {
+        self.push(Step::Affine(Box::new(affine), input, None))
+    }
+
+    /// Appends the step of an affine map plus another value.
+    pub fn affine_plus(&mut self, input: Value, affine: Affine<T>, add: Value) -> Value {
+        self.push(Step::Affine(Box::new(affine), input, Some(add)))
+    }
+
+    /// Appends a ReLU's step.
+    pub fn relu(&mut self, input: Value) -> Value {
+        self.push(Step::Relu(input))
+    }
+
+    /// Appends the sum of two values, for a second one that is read by itself too.
     pub fn sum(&mut self, a: Value, b: Value) -> Value {
         self.push(Step::Sum(a, b))
     }
 
-    fn push(&mut self, step: Step) -> Value {
+    fn push(&mut self, step: Step<T>) -> Value {
         self.steps.push(step);
         Value(self.steps.len())
     }
@@ -108,82 +193,88 @@ impl Program {
         uses
     }
 
+    /// Whether the step after `index` is a ReLU that is the only reader of what it makes.
+    fn is_rectified_at_once(&self, index: usize, uses: &[Option<usize>], taps: &[TapId]) -> bool {
+        let made = Value(index + 1);
+        let is_read = |tap: &TapId| self.tapped[tap.0] == made;
+        matches!(self.steps.get(index + 1), Some(Step::Relu(input)) if *input == made)
+            && uses[index + 2].is_some()
+            && uses[index + 1] == Some(index + 1)
+            && !taps.iter().any(is_read)
+    }
+
     /// Runs the steps that `taps` depend on. A value is dropped after its last use.
-    pub fn run(&self, x: &Tensor, taps: &[TapId]) -> Result<Run> {
-        let uses = self.last_uses(taps);
-        let mut values: Vec<Option<Tensor>> = vec![None; self.steps.len() + 1];
-        values[0] = Some(x.clone());
+    pub fn run(&self, x: Field<T>, taps: &[TapId]) -> Result<Run> {
+        let mut alive = Alive {
+            values: vec![None; self.steps.len() + 1],
+            uses: self.last_uses(taps),
+        };
+        alive.values[0] = Some(Arc::new(x));
         let mut run = Run {
             activations: Vec::with_capacity(taps.len()),
             saved: Vec::with_capacity(self.steps.len()),
         };
+        let mut rectified = None;
         for (index, step) in self.steps.iter().enumerate() {
-            if uses[index + 1].is_none() {
+            if alive.uses[index + 1].is_none() {
                 run.saved.push(None);
                 continue;
             }
-            let value = |Value(input): Value| values[input].as_ref().ok_or_else(lost);
             let (y, saved) = match step {
                 Step::Layer(layer, input) => {
-                    let (y, saved) = layer.forward_any(value(*input)?)?;
-                    (y, Some(saved))
+                    let (y, saved) = layer.forward_any(alive.value(*input)?)?;
+                    (y, Saved::Layer(saved))
                 }
-                Step::Sum(a, b) => ((value(*a)? + value(*b)?)?, None),
+                Step::Affine(affine, input, add) => {
+                    let x = alive.value(*input)?;
+                    let extent = x.extent;
+                    let add = add.map(|add| alive.value(add)).transpose()?;
+                    let relu = self.is_rectified_at_once(index, &alive.uses, taps);
+                    let then = Forward {
+                        add: add.map(|add| &**add),
+                        relu,
+                    };
+                    let (y, mask) = affine.forward(x, then);
+                    rectified = mask;
+                    (y, Saved::Affine(extent))
+                }
+                Step::Sum(a, b) => {
+                    let mut sum = Field::clone(alive.value(*a)?);
+                    sum.add(alive.value(*b)?);
+                    (sum, Saved::Sum)
+                }
+                Step::Relu(input) => match rectified.take() {
+                    Some(mask) => {
+                        // The product before it has made this value already.
+                        alive.values[index + 1] = alive.values[input.0].take();
+                        let y = alive.value(Value(index + 1))?.clone();
+                        self.keep(index, taps, &y, &mut run)?;
+                        run.saved.push(Some(Saved::Relu(mask)));
+                        continue;
+                    }
+                    None => {
+                        let (y, mask) = relu::forward(alive.value(*input)?);
+                        (y, Saved::Relu(mask))
+                    }
+                },
             };
-            for tap in taps {
-                if self.tapped[tap.0] == Value(index + 1) {
-                    run.activations.push((*tap, y.clone()));
-                }
-            }
-            run.saved.push(saved);
-            values[index + 1] = Some(y);
-            for Value(input) in step.inputs() {
-                if uses[input] == Some(index) {
-                    values[input] = None;
-                }
-            }
+            let y = Arc::new(y);
+            self.keep(index, taps, &y, &mut run)?;
+            run.saved.push(Some(saved));
+            alive.values[index + 1] = Some(y);
+            alive.drop_after(index, step.inputs());
         }
         Ok(run)
     }
 
-    /// The cotangent of the image: starts at the deepest tap with a cotangent and adds each
-    /// further one as it passes its tap.
-    pub fn pullback(
-        &self,
-        run: &Run,
-        cotangents: &[(TapId, Tensor)],
-        rules: Rules,
-    ) -> Result<Tensor> {
-        let mut flowing: Vec<Option<Tensor>> = vec![None; self.steps.len() + 1];
-        for (tap, cotangent) in cotangents {
-            add(&mut flowing[self.tapped[tap.0].0], cotangent.clone())?;
-        }
-        for (index, step) in self.steps.iter().enumerate().rev() {
-            let Some(dy) = flowing[index + 1].take() else {
-                continue;
-            };
-            match step {
-                Step::Layer(layer, Value(input)) => {
-                    let saved = run.saved[index].as_deref().ok_or_else(lost)?;
-                    add(&mut flowing[*input], layer.pullback_any(saved, &dy, rules)?)?;
-                }
-                Step::Sum(Value(a), Value(b)) => {
-                    add(&mut flowing[*a], dy.clone())?;
-                    add(&mut flowing[*b], dy)?;
-                }
+    /// Keeps what a step made, if it is read at a tap.
+    fn keep(&self, index: usize, taps: &[TapId], y: &Field<T>, run: &mut Run) -> Result<()> {
+        for tap in taps {
+            if self.tapped[tap.0] == Value(index + 1) {
+                let layout = self.taps[tap.0].layout;
+                run.activations.push((*tap, to_tensor(y, layout)?));
             }
         }
-        match flowing.swap_remove(0) {
-            Some(dx) => Ok(dx),
-            None => bail!(Internal, "a pullback was asked for without a cotangent"),
-        }
+        Ok(())
     }
-}
-
-fn add(flowing: &mut Option<Tensor>, cotangent: Tensor) -> Result<()> {
-    *flowing = Some(match flowing.take() {
-        Some(sum) => (sum + cotangent)?,
-        None => cotangent,
-    });
-    Ok(())
 }

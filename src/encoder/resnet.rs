@@ -1,18 +1,20 @@
 //! OpenAI's ModifiedResNet: a stem of three convolutions, four stages of bottlenecks that
 //! downsample by average pooling, and an attention pool.
 
-use candle_core::DType;
+use candle_core::Tensor;
 
+use super::affine::Affine;
 use super::architecture::{Architecture, RESNET_STRIDE, ResNetShape};
-use super::attention::{AttentionPool, Projections};
-use super::layer::{AveragePool, Relu};
+use super::attention::AttentionPool;
+use super::layer::AveragePool;
 use super::program::{IMAGE, Program, Value};
 use super::tap::Layout;
-use super::transformer::linear;
 use super::weights::Weights;
+use crate::backend::cpu::Real;
 use crate::error::Result;
 use crate::ops::attention::Attention;
 use crate::ops::conv::Conv;
+use crate::ops::linear::{Linear, elements};
 
 /// Batch normalisation's constant under the root (PyTorch's default).
 const EPSILON: f64 = 1e-5;
@@ -22,16 +24,14 @@ const EXPANSION: usize = 4;
 
 /// Builds the tower's program, with batch normalisation folded into the convolutions:
 /// `W' = W g / sqrt(v + eps)`, `b' = beta - mean g / sqrt(v + eps)`.
-pub fn build(
+pub fn build<T: Real>(
     shape: ResNetShape,
     architecture: &Architecture,
     weights: &mut Weights,
-    dtype: DType,
-) -> Result<Program> {
+) -> Result<Program<T>> {
     let mut tower = Tower {
         program: Program::default(),
         weights,
-        dtype,
     };
     let mut x = tower.stem(shape.width)?;
     let mut channels = shape.width;
@@ -51,10 +51,9 @@ pub fn build(
     Ok(tower.program)
 }
 
-struct Tower<'a> {
-    program: Program,
+struct Tower<'a, T: Real> {
+    program: Program<T>,
     weights: &'a mut Weights,
-    dtype: DType,
 }
 
 /// A convolution's names and sizes.
@@ -67,8 +66,8 @@ struct ConvSpec<'a> {
     stride: usize,
 }
 
-impl Tower<'_> {
-    fn conv(&mut self, x: Value, spec: ConvSpec) -> Result<Value> {
+impl<T: Real> Tower<'_, T> {
+    fn conv(&mut self, spec: ConvSpec) -> Result<Affine<T>> {
         let ConvSpec {
             conv,
             norm,
@@ -90,13 +89,8 @@ impl Tower<'_> {
         let factor = (gain / (variance + EPSILON)?.sqrt()?)?;
         let weight = weight.broadcast_mul(&factor.reshape((outputs, 1, 1, 1))?)?;
         let bias = (beta - (mean * factor)?)?;
-        let conv = Conv {
-            weight: weight.to_dtype(self.dtype)?,
-            bias: bias.to_dtype(self.dtype)?,
-            stride,
-            padding: kernel / 2,
-        };
-        Ok(self.program.layer(x, conv))
+        let conv = Conv::new(&weight, &bias, stride, kernel / 2)?;
+        Ok(Affine::Conv(conv))
     }
 
     fn stem(&mut self, width: usize) -> Result<Value> {
@@ -107,18 +101,16 @@ impl Tower<'_> {
             (width / 2, width, 1),
         ];
         for (index, (inputs, outputs, stride)) in (1..).zip(sizes) {
-            x = self.conv(
-                x,
-                ConvSpec {
-                    conv: &format!("conv{index}"),
-                    norm: &format!("bn{index}"),
-                    inputs,
-                    outputs,
-                    kernel: 3,
-                    stride,
-                },
-            )?;
-            x = self.program.layer(x, Relu);
+            let conv = self.conv(ConvSpec {
+                conv: &format!("conv{index}"),
+                norm: &format!("bn{index}"),
+                inputs,
+                outputs,
+                kernel: 3,
+                stride,
+            })?;
+            x = self.program.affine(x, conv);
+            x = self.program.relu(x);
         }
         x = self.program.layer(x, AveragePool(2));
         self.program
@@ -141,63 +133,55 @@ impl Tower<'_> {
         let layout = Layout::Map { stride: 2 << stage };
         let mut y = x;
         for (index, inputs, kernel) in [(1, inputs, 1), (2, middle, 3)] {
-            y = self.conv(
-                y,
-                ConvSpec {
-                    conv: &format!("{name}.conv{index}"),
-                    norm: &format!("{name}.bn{index}"),
-                    inputs,
-                    outputs: middle,
-                    kernel,
-                    stride: 1,
-                },
-            )?;
-            y = self.program.layer(y, Relu);
+            let conv = self.conv(ConvSpec {
+                conv: &format!("{name}.conv{index}"),
+                norm: &format!("{name}.bn{index}"),
+                inputs,
+                outputs: middle,
+                kernel,
+                stride: 1,
+            })?;
+            y = self.program.affine(y, conv);
+            y = self.program.relu(y);
             let layout = Layout::Map {
                 stride: (2 << stage) / window,
             };
             self.program
                 .tap(format!("{name}.conv{index}"), y, middle, layout);
         }
-        let pooled = |program: &mut Program, x| {
+        let pooled = |program: &mut Program<T>, x| {
             if window > 1 {
                 program.layer(x, AveragePool(window))
             } else {
                 x
             }
         };
-        y = pooled(&mut self.program, y);
-        y = self.conv(
-            y,
-            ConvSpec {
-                conv: &format!("{name}.conv3"),
-                norm: &format!("{name}.bn3"),
-                inputs: middle,
+        let mut widen = |conv: &str, norm: &str, inputs: usize| {
+            self.conv(ConvSpec {
+                conv: &format!("{name}.{conv}"),
+                norm: &format!("{name}.{norm}"),
+                inputs,
                 outputs,
                 kernel: 1,
                 stride: 1,
-            },
-        )?;
-        let identity = if window > 1 || inputs != outputs {
-            let x = pooled(&mut self.program, x);
-            self.conv(
-                x,
-                ConvSpec {
-                    conv: &format!("{name}.downsample.0"),
-                    norm: &format!("{name}.downsample.1"),
-                    inputs,
-                    outputs,
-                    kernel: 1,
-                    stride: 1,
-                },
-            )?
-        } else {
-            x
+            })
         };
-        let sum = self.program.sum(y, identity);
+        let last = widen("conv3", "bn3", middle)?;
+        let shortcut = (window > 1 || inputs != outputs)
+            .then(|| widen("downsample.0", "downsample.1", inputs))
+            .transpose()?;
+        let identity = match shortcut {
+            Some(shortcut) => {
+                let x = pooled(&mut self.program, x);
+                self.program.affine(x, shortcut)
+            }
+            None => x,
+        };
+        y = pooled(&mut self.program, y);
+        let sum = self.program.affine_plus(y, last, identity);
         self.program
             .tap(format!("{name}.sum"), sum, outputs, layout);
-        let y = self.program.layer(sum, Relu);
+        let y = self.program.relu(sum);
         self.program.tap(name, y, outputs, layout);
         Ok(y)
     }
@@ -214,24 +198,27 @@ impl Tower<'_> {
             "visual.attnpool.positional_embedding",
             &[side * side + 1, channels],
         )?;
-        let mut projection = |name: &str, outputs: usize| {
-            linear(
-                self.weights,
-                &format!("visual.attnpool.{name}"),
-                channels,
-                outputs,
-                self.dtype,
-            )
+        let mut projection = |name: &str, outputs: usize| -> Result<(Tensor, Tensor)> {
+            let name = format!("visual.attnpool.{name}");
+            let weight = self
+                .weights
+                .take(&format!("{name}.weight"), &[outputs, channels])?;
+            Ok((
+                weight,
+                self.weights.take(&format!("{name}.bias"), &[outputs])?,
+            ))
         };
-        let projections = Projections {
-            query: projection("q_proj", channels)?,
-            key: projection("k_proj", channels)?,
-            value: projection("v_proj", channels)?,
-            output: projection("c_proj", architecture.embedding)?,
-        };
+        let (query, query_bias) = projection("q_proj", channels)?;
+        let (key, key_bias) = projection("k_proj", channels)?;
+        let (value, value_bias) = projection("v_proj", channels)?;
+        let (output, output_bias) = projection("c_proj", architecture.embedding)?;
+        let stacked = |a: Tensor, b: Tensor| Tensor::cat(&[a, b], 0);
+        let key_value = stacked(key, value)?;
         let pool = AttentionPool {
-            positions: positions.to_dtype(self.dtype)?,
-            projections,
+            positions: elements(&positions)?,
+            query: Linear::<T>::new(&query, Some(&query_bias))?,
+            key_value: Linear::new(&key_value, Some(&stacked(key_bias, value_bias)?))?,
+            output: Linear::new(&output, Some(&output_bias))?,
             attention: Attention {
                 heads,
                 causal: false,

@@ -1,10 +1,10 @@
 //! The residual blocks of CLIP's transformers, image and text, as steps of a program.
 
-use candle_core::DType;
-
-use super::attention::{Projections, SelfAttention};
+use super::affine::Affine;
+use super::attention::SelfAttention;
 use super::program::{Program, Value};
 use super::weights::Weights;
+use crate::backend::cpu::Real;
 use crate::error::Result;
 use crate::ops::attention::Attention;
 use crate::ops::gelu::Gelu;
@@ -12,36 +12,26 @@ use crate::ops::layer_norm::LayerNorm;
 use crate::ops::linear::Linear;
 
 /// Takes `{name}.weight (outputs, inputs)` and `{name}.bias`.
-pub fn linear(
+pub fn linear<T: Real>(
     weights: &mut Weights,
     name: &str,
     inputs: usize,
     outputs: usize,
-    dtype: DType,
-) -> Result<Linear> {
+) -> Result<Linear<T>> {
     let weight = weights.take(&format!("{name}.weight"), &[outputs, inputs])?;
     let bias = weights.take(&format!("{name}.bias"), &[outputs])?;
-    Ok(Linear {
-        weight: weight.to_dtype(dtype)?,
-        bias: Some(bias.to_dtype(dtype)?),
-    })
+    Linear::new(&weight, Some(&bias))
 }
 
 /// Takes `{name}.weight` and `{name}.bias`, `(width)` each.
-pub fn layer_norm(
+pub fn layer_norm<T: Real>(
     weights: &mut Weights,
     name: &str,
     width: usize,
-    dtype: DType,
-) -> Result<LayerNorm> {
-    Ok(LayerNorm {
-        gain: weights
-            .take(&format!("{name}.weight"), &[width])?
-            .to_dtype(dtype)?,
-        bias: weights
-            .take(&format!("{name}.bias"), &[width])?
-            .to_dtype(dtype)?,
-    })
+) -> Result<LayerNorm<T>> {
+    let gain = weights.take(&format!("{name}.weight"), &[width])?;
+    let bias = weights.take(&format!("{name}.bias"), &[width])?;
+    LayerNorm::new(&gain, &bias)
 }
 
 /// What all blocks of a transformer share.
@@ -57,8 +47,6 @@ pub struct Blocks {
     pub causal: bool,
     /// The MLP's activation.
     pub gelu: Gelu,
-    /// The element type.
-    pub dtype: DType,
 }
 
 /// The values of one block that a tap can name.
@@ -73,73 +61,38 @@ pub struct BlockValues {
 
 impl Blocks {
     /// Appends the block whose tensors are called `{name}.ln_1`, `{name}.attn` and so on.
-    pub fn append(
+    pub fn append<T: Real>(
         &self,
-        program: &mut Program,
+        program: &mut Program<T>,
         weights: &mut Weights,
         name: &str,
         x: Value,
     ) -> Result<BlockValues> {
-        let Self { width, dtype, .. } = *self;
-        let y = program.layer(
-            x,
-            layer_norm(weights, &format!("{name}.ln_1"), width, dtype)?,
-        );
-        let attention = program.layer(y, self.attention(weights, &format!("{name}.attn"))?);
-        let x = program.sum(x, attention);
-        let y = program.layer(
-            x,
-            layer_norm(weights, &format!("{name}.ln_2"), width, dtype)?,
-        );
-        let expand = linear(
-            weights,
-            &format!("{name}.mlp.c_fc"),
-            width,
-            self.hidden,
-            dtype,
-        )?;
-        let y = program.layer(y, expand);
-        let hidden = program.layer(y, self.gelu);
-        let contract = linear(
-            weights,
-            &format!("{name}.mlp.c_proj"),
-            self.hidden,
-            width,
-            dtype,
-        )?;
-        let y = program.layer(hidden, contract);
-        Ok(BlockValues {
-            attention,
-            hidden,
-            output: program.sum(x, y),
-        })
-    }
-
-    fn attention(&self, weights: &mut Weights, name: &str) -> Result<SelfAttention> {
-        let Self { width, dtype, .. } = *self;
-        let weight = weights
-            .take(&format!("{name}.in_proj_weight"), &[3 * width, width])?
-            .to_dtype(dtype)?;
-        let bias = weights
-            .take(&format!("{name}.in_proj_bias"), &[3 * width])?
-            .to_dtype(dtype)?;
-        let part = |index: usize| -> Result<Linear> {
-            Ok(Linear {
-                weight: weight.narrow(0, index * width, width)?.contiguous()?,
-                bias: Some(bias.narrow(0, index * width, width)?.contiguous()?),
-            })
-        };
-        Ok(SelfAttention {
-            projections: Projections {
-                query: part(0)?,
-                key: part(1)?,
-                value: part(2)?,
-                output: linear(weights, &format!("{name}.out_proj"), width, width, dtype)?,
-            },
+        let (width, hidden) = (self.width, self.hidden);
+        let y = program.layer(x, layer_norm(weights, &format!("{name}.ln_1"), width)?);
+        let attn = format!("{name}.attn");
+        let weight = weights.take(&format!("{attn}.in_proj_weight"), &[3 * width, width])?;
+        let bias = weights.take(&format!("{attn}.in_proj_bias"), &[3 * width])?;
+        let heads = SelfAttention {
+            projection: Linear::new(&weight, Some(&bias))?,
             attention: Attention {
                 heads: self.heads,
                 causal: self.causal,
             },
+        };
+        let y = program.layer(y, heads);
+        let output = linear(weights, &format!("{attn}.out_proj"), width, width)?;
+        let attention = program.affine(y, Affine::Linear(output));
+        let x = program.sum(x, attention);
+        let y = program.layer(x, layer_norm(weights, &format!("{name}.ln_2"), width)?);
+        let expand = linear(weights, &format!("{name}.mlp.c_fc"), width, hidden)?;
+        let y = program.affine(y, Affine::Linear(expand));
+        let hidden_units = program.layer(y, self.gelu);
+        let contract = linear(weights, &format!("{name}.mlp.c_proj"), hidden, width)?;
+        Ok(BlockValues {
+            attention,
+            hidden: hidden_units,
+            output: program.affine_plus(hidden_units, Affine::Linear(contract), x),
         })
     }
 }

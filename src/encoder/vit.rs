@@ -3,23 +3,24 @@
 
 use candle_core::{DType, Device, Tensor};
 
+use super::affine::Affine;
 use super::architecture::{Architecture, VitShape};
 use super::attention::{ClassToken, Tokens};
 use super::program::{IMAGE, Program};
 use super::tap::Layout;
 use super::transformer::{Blocks, layer_norm};
 use super::weights::Weights;
+use crate::backend::cpu::Real;
 use crate::error::Result;
 use crate::ops::conv::Conv;
-use crate::ops::linear::Linear;
+use crate::ops::linear::{Linear, elements};
 
 /// Builds the tower's program.
-pub fn build(
+pub fn build<T: Real>(
     shape: VitShape,
     architecture: &Architecture,
     weights: &mut Weights,
-    dtype: DType,
-) -> Result<Program> {
+) -> Result<Program<T>> {
     let VitShape {
         depth,
         width,
@@ -30,32 +31,23 @@ pub fn build(
     let grid = architecture.resolution / patch;
     let layout = Layout::Tokens { grid };
     let mut program = Program::default();
-    let patches = Conv {
-        weight: weights
-            .take("visual.conv1.weight", &[width, 3, patch, patch])?
-            .to_dtype(dtype)?,
-        bias: Tensor::zeros(width, dtype, &Device::Cpu)?,
-        stride: patch,
-        padding: 0,
-    };
-    let x = program.layer(IMAGE, patches);
+    let kernels = weights.take("visual.conv1.weight", &[width, 3, patch, patch])?;
+    let no_bias = Tensor::zeros(width, DType::F32, &Device::Cpu)?;
+    let patches = Conv::new(&kernels, &no_bias, patch, 0)?;
+    let x = program.affine(IMAGE, Affine::Conv(patches));
+    let positions = weights.take("visual.positional_embedding", &[grid * grid + 1, width])?;
     let tokens = Tokens {
-        class: weights
-            .take("visual.class_embedding", &[width])?
-            .to_dtype(dtype)?,
-        positions: weights
-            .take("visual.positional_embedding", &[grid * grid + 1, width])?
-            .to_dtype(dtype)?,
+        class: elements(&weights.take("visual.class_embedding", &[width])?)?,
+        positions: elements(&positions)?,
     };
     let x = program.layer(x, tokens);
-    let mut x = program.layer(x, layer_norm(weights, "visual.ln_pre", width, dtype)?);
+    let mut x = program.layer(x, layer_norm(weights, "visual.ln_pre", width)?);
     let blocks = Blocks {
         width,
         heads,
         hidden,
         causal: false,
         gelu: architecture.gelu,
-        dtype,
     };
     for index in 0..depth {
         let name = format!("visual.transformer.resblocks.{index}");
@@ -71,15 +63,10 @@ pub fn build(
         x = values.output;
     }
     let x = program.layer(x, ClassToken);
-    let x = program.layer(x, layer_norm(weights, "visual.ln_post", width, dtype)?);
+    let x = program.layer(x, layer_norm(weights, "visual.ln_post", width)?);
     let projection = weights.take("visual.proj", &[width, architecture.embedding])?;
-    let y = program.layer(
-        x,
-        Linear {
-            weight: projection.t()?.contiguous()?.to_dtype(dtype)?,
-            bias: None,
-        },
-    );
+    let projection = Linear::new(&projection.t()?, None)?;
+    let y = program.affine(x, Affine::Linear(projection));
     program.tap("embedding", y, architecture.embedding, Layout::Vector);
     Ok(program)
 }

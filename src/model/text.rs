@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use instant_clip_tokenizer::{Token, Tokenizer};
 
+use crate::backend::field::Field;
 use crate::encoder::architecture::{Architecture, TextShape};
 use crate::encoder::program::{IMAGE, Program};
 use crate::encoder::tap::{Layout, TapId};
@@ -24,7 +25,7 @@ pub struct Text {
     shape: TextShape,
     tokens: Tensor,
     positions: Tensor,
-    program: Program,
+    program: Program<f32>,
     projection: Tensor,
 }
 
@@ -54,14 +55,13 @@ impl Text {
             hidden,
             causal: true,
             gelu: architecture.gelu,
-            dtype,
         };
         let mut x = IMAGE;
         for index in 0..depth {
             let name = format!("transformer.resblocks.{index}");
             x = blocks.append(&mut program, weights, &name, x)?.output;
         }
-        let x = program.layer(x, layer_norm(weights, "ln_final", width, dtype)?);
+        let x = program.layer(x, layer_norm(weights, "ln_final", width)?);
         program.tap("tokens", x, width, Layout::Vector);
         // The scale of the logits is no part of either embedding.
         weights.take("logit_scale", &[])?;
@@ -124,7 +124,7 @@ impl Text {
                 .tokens
                 .index_select(&Tensor::new(ids, &Device::Cpu)?, 0)?;
             let x = (x + self.positions.narrow(0, 0, row.len())?)?.unsqueeze(0)?;
-            let run = self.program.run(&x, &[TapId(0)])?;
+            let run = self.program.run(Field::from_tokens(&x)?, &[TapId(0)])?;
             let Some(x) = run.activation(TapId(0)) else {
                 bail!(Internal, "the text tower kept no output");
             };

@@ -1,30 +1,40 @@
-//! One head of one image at a time, on strided views of the tensors as they lie.
+//! One head of one image at a time, on strided views of the fields as they lie.
 
-use candle_core::Tensor;
-
-use super::{Attention, Cotangents, Saved};
-use crate::backend::cpu::{Matrix, Real, View, product, tensor};
-use crate::error::Result;
+use super::{Attention, Inputs, Saved};
+use crate::backend::buffer::Buffer;
+use crate::backend::cpu::{Matrix, Real, product};
+use crate::backend::field::Field;
 
 /// Sizes of an attention, and where a head's columns start.
 struct Layout {
     images: usize,
     queries: usize,
     keys: usize,
-    width: usize,
     heads: usize,
+    width: usize,
+    /// Numbers before the first key of a token.
+    before_keys: usize,
+}
+
+/// Which of a head's columns.
+#[derive(Clone, Copy)]
+enum Columns {
+    Query,
+    Key,
+    Value,
 }
 
 impl Layout {
-    fn of(attention: Attention, query: &Tensor, key: &Tensor) -> Result<Self> {
-        let (images, queries, width) = query.dims3()?;
-        Ok(Self {
-            images,
-            queries,
-            keys: key.dim(1)?,
-            width,
+    fn of<T: Real>(attention: Attention, inputs: &Inputs<T>) -> Self {
+        let (key_value, before_keys) = inputs.key_value();
+        Self {
+            images: inputs.query().extent.images,
+            queries: inputs.query().extent.positions(),
+            keys: key_value.extent.positions(),
             heads: attention.heads,
-        })
+            width: inputs.width(),
+            before_keys,
+        }
     }
 
     fn head_width(&self) -> usize {
@@ -35,20 +45,37 @@ impl Layout {
         T::of((self.head_width() as f64).sqrt().recip())
     }
 
-    /// The offset of a head's first element in a `(n, rows, width)` tensor.
-    fn offset(&self, image: usize, rows: usize, head: usize) -> usize {
-        image * rows * self.width + head * self.head_width()
+    /// Where a head's columns start in a field of queries, or of keys and values, with rows
+    /// `stride` apart.
+    fn start(&self, columns: Columns, image: usize, head: usize, stride: usize) -> usize {
+        let (rows, before) = match columns {
+            Columns::Query => (self.queries, 0),
+            Columns::Key => (self.keys, self.before_keys),
+            Columns::Value => (self.keys, self.before_keys + self.width),
+        };
+        image * rows * stride + before + head * self.head_width()
     }
 
-    fn head<'a, T: Real>(
+    fn matrix<'a, T: Real>(
         &self,
-        x: &'a [T],
+        inputs: &'a Inputs<T>,
+        columns: Columns,
         image: usize,
-        rows: usize,
         head: usize,
     ) -> Matrix<'a, T> {
-        let x = &x[self.offset(image, rows, head)..];
-        Matrix::strided(x, rows, self.head_width(), self.width)
+        let (field, rows) = match columns {
+            Columns::Query => (inputs.query(), self.queries),
+            _ => (inputs.key_value().0, self.keys),
+        };
+        let stride = field.extent.channels;
+        let from = &field.elements[self.start(columns, image, head, stride)..];
+        Matrix::strided(from, rows, self.head_width(), stride)
+    }
+
+    /// A head's columns in an attention's output or its cotangent.
+    fn output<'a, T: Real>(&self, y: &'a [T], image: usize, head: usize) -> Matrix<'a, T> {
+        let start = image * self.queries * self.width + head * self.head_width();
+        Matrix::strided(&y[start..], self.queries, self.head_width(), self.width)
     }
 }
 
@@ -69,117 +96,64 @@ fn softmax<T: Real>(row: &mut [T]) {
 
 pub fn forward<T: Real>(
     attention: Attention,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-) -> Result<(Tensor, Saved)> {
-    let layout = Layout::of(attention, &query, &key)?;
-    let Layout {
-        images,
-        queries,
-        keys,
-        width,
-        heads,
-    } = layout;
-    let mut probabilities = vec![T::zero(); images * heads * queries * keys];
-    let mut y = vec![T::zero(); images * queries * width];
-    {
-        let (q, k, v) = (
-            View::<T>::of(&query)?,
-            View::<T>::of(&key)?,
-            View::<T>::of(&value)?,
-        );
-        for image in 0..images {
-            for head in 0..heads {
-                let p =
-                    &mut probabilities[(image * heads + head) * queries * keys..][..queries * keys];
-                let q = layout.head(&q, image, queries, head);
-                let k = layout.head(&k, image, keys, head);
-                product(p, keys, layout.scale(), q, k.transposed());
-                for (index, row) in p.chunks_exact_mut(keys).enumerate() {
-                    let seen = if attention.causal { index + 1 } else { keys };
-                    softmax(&mut row[..seen]);
-                    row[seen..].fill(T::zero());
-                }
-                let v = layout.head(&v, image, keys, head);
-                let y = &mut y[layout.offset(image, queries, head)..];
-                product(y, width, T::one(), Matrix::new(p, queries, keys), v);
+    inputs: &Inputs<T>,
+    probabilities: &mut Buffer<T>,
+    y: &mut Field<T>,
+) {
+    let layout = Layout::of(attention, inputs);
+    let (queries, keys, heads) = (layout.queries, layout.keys, layout.heads);
+    for image in 0..layout.images {
+        for head in 0..heads {
+            let p = &mut probabilities[(image * heads + head) * queries * keys..][..queries * keys];
+            let [q, k, v] = [Columns::Query, Columns::Key, Columns::Value]
+                .map(|columns| layout.matrix(inputs, columns, image, head));
+            product(p, keys, layout.scale(), q, k.transposed());
+            for (index, row) in p.chunks_exact_mut(keys).enumerate() {
+                let seen = if attention.causal { index + 1 } else { keys };
+                softmax(&mut row[..seen]);
+                row[seen..].fill(T::zero());
             }
+            let start = image * queries * layout.width + head * layout.head_width();
+            let y = &mut y.elements[start..];
+            product(y, layout.width, T::one(), Matrix::new(p, queries, keys), v);
         }
     }
-    let saved = Saved {
-        query,
-        key,
-        value,
-        probabilities: tensor(probabilities, (images, heads, queries, keys))?,
-    };
-    Ok((tensor(y, (images, queries, width))?, saved))
 }
 
-pub fn pullback<T: Real>(attention: Attention, saved: &Saved, dy: &Tensor) -> Result<Cotangents> {
-    let layout = Layout::of(attention, &saved.query, &saved.key)?;
-    let Layout {
-        images,
-        queries,
-        keys,
-        width,
-        heads,
-    } = layout;
-    let (q, k, v) = (
-        View::<T>::of(&saved.query)?,
-        View::<T>::of(&saved.key)?,
-        View::<T>::of(&saved.value)?,
-    );
-    let (probabilities, dy) = (View::<T>::of(&saved.probabilities)?, View::<T>::of(dy)?);
-    let mut dq = vec![T::zero(); images * queries * width];
-    let mut dk = vec![T::zero(); images * keys * width];
-    let mut dv = vec![T::zero(); images * keys * width];
-    let mut ds = vec![T::zero(); queries * keys];
-    for image in 0..images {
+pub fn pullback<T: Real>(attention: Attention, saved: &Saved<T>, dy: &Field<T>, d: &mut Inputs<T>) {
+    let layout = Layout::of(attention, &saved.inputs);
+    let (queries, keys, heads) = (layout.queries, layout.keys, layout.heads);
+    let mut ds = Buffer::any(queries * keys);
+    for image in 0..layout.images {
         for head in 0..heads {
-            let p = &probabilities[(image * heads + head) * queries * keys..][..queries * keys];
-            let dy = layout.head(&dy, image, queries, head);
-            let value_rows = layout.head(&v, image, keys, head);
-            let dv = &mut dv[layout.offset(image, keys, head)..];
-            product(
-                dv,
-                width,
-                T::one(),
-                Matrix::new(p, queries, keys).transposed(),
-                dy,
-            );
-            product(&mut ds, keys, T::one(), dy, value_rows.transposed());
+            let p = &saved.probabilities[(image * heads + head) * queries * keys..];
+            let p = &p[..queries * keys];
+            let [q, k, v] = [Columns::Query, Columns::Key, Columns::Value]
+                .map(|columns| layout.matrix(&saved.inputs, columns, image, head));
+            let dy = layout.output(&dy.elements, image, head);
+            let mut write = |columns: Columns, scale: T, a: Matrix<T>, b: Matrix<T>| {
+                let field = match (&mut *d, columns) {
+                    (Inputs::Own(all), _) => all,
+                    (Inputs::Other { query, .. }, Columns::Query) => query,
+                    (Inputs::Other { key_value, .. }, _) => key_value,
+                };
+                let stride = field.extent.channels;
+                let start = layout.start(columns, image, head, stride);
+                product(&mut field.elements[start..], stride, scale, a, b);
+            };
+            let probabilities = Matrix::new(p, queries, keys);
+            write(Columns::Value, T::one(), probabilities.transposed(), dy);
+            product(&mut ds, keys, T::one(), dy, v.transposed());
             for (ds, p) in ds.chunks_exact_mut(keys).zip(p.chunks_exact(keys)) {
-                let along = ds
-                    .iter()
-                    .zip(p)
-                    .fold(T::zero(), |sum, (&ds, &p)| sum + ds * p);
+                let products = ds.iter().zip(p);
+                let along = products.fold(T::zero(), |sum, (&ds, &p)| sum + ds * p);
                 for (ds, &p) in ds.iter_mut().zip(p) {
                     *ds = p * (*ds - along);
                 }
             }
             let ds = Matrix::new(&ds, queries, keys);
-            let dq = &mut dq[layout.offset(image, queries, head)..];
-            product(
-                dq,
-                width,
-                layout.scale(),
-                ds,
-                layout.head(&k, image, keys, head),
-            );
-            let dk = &mut dk[layout.offset(image, keys, head)..];
-            product(
-                dk,
-                width,
-                layout.scale(),
-                ds.transposed(),
-                layout.head(&q, image, queries, head),
-            );
+            write(Columns::Query, layout.scale(), ds, k);
+            write(Columns::Key, layout.scale(), ds.transposed(), q);
         }
     }
-    Ok(Cotangents {
-        query: tensor(dq, (images, queries, width))?,
-        key: tensor(dk, (images, keys, width))?,
-        value: tensor(dv, (images, keys, width))?,
-    })
 }

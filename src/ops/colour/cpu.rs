@@ -2,6 +2,7 @@ use candle_core::Tensor;
 
 use super::matrix;
 use crate::backend::cpu::{Real, View, tensor};
+use crate::backend::threads::each_row;
 use crate::error::Result;
 
 pub fn forward<T: Real>(t: &Tensor) -> Result<Tensor> {
@@ -9,16 +10,17 @@ pub fn forward<T: Real>(t: &Tensor) -> Result<Tensor> {
     let pixels = height * width;
     let matrix = matrix().map(|row| row.map(T::of));
     let t = View::<T>::of(t)?;
-    let mut y = Vec::with_capacity(t.len());
-    for t in t.chunks_exact(3 * pixels) {
-        for row in matrix {
-            y.extend((0..pixels).map(|pixel| {
-                let mixed =
-                    row[0] * t[pixel] + row[1] * t[pixels + pixel] + row[2] * t[2 * pixels + pixel];
-                T::one() / (T::one() + (-mixed).exp())
-            }));
+    let t: &[T] = &t;
+    let mut y = vec![T::zero(); t.len()];
+    each_row(&mut y, pixels, |plane, y| {
+        let (image, row) = (&t[plane / 3 * 3 * pixels..], matrix[plane % 3]);
+        for (pixel, y) in y.iter_mut().enumerate() {
+            let mixed = row[0] * image[pixel]
+                + row[1] * image[pixels + pixel]
+                + row[2] * image[2 * pixels + pixel];
+            *y = T::one() / (T::one() + (-mixed).exp());
         }
-    }
+    });
     tensor(y, (images, 3, height, width))
 }
 

@@ -1,88 +1,119 @@
-//! Convolution with a bias, NCHW: `y[o] = b[o] + sum_i w[o, i] * x[i]` with zero padding.
+//! Convolution with a bias: `y[o] = b[o] + sum_i w[o, i] * x[i]` with zero padding; and what a
+//! frozen one carries along ([`Forward`], [`Back`]).
 //!
-//! A 1x1 convolution is one matrix product an image, `W (out, in) . X (in, h*w)`, on the input
-//! as it lies; any other goes through its patches (im2col). The pullback is the adjoint of the
-//! same two steps, so it serves every stride and padding.
+//! A 1x1 convolution is a [`Linear`] map of the field as it lies. A 3x3 one of stride 1 over a large
+//! field with many channels goes through Winograd's minimal filtering, any other through its patches;
+//! both end in products with matrices that were packed beforehand. The choice depends on the shape
+//! alone, never on the batch.
 
-mod cpu;
+mod patches;
+mod winograd;
+
+use std::sync::OnceLock;
 
 use candle_core::Tensor;
 
-use crate::backend::by_dtype;
+use super::linear::{Back, Forward, Linear, elements};
+use crate::backend::cpu::Real;
+use crate::backend::field::{Extent, Field};
+use crate::backend::mask::Mask;
 use crate::error::Result;
+use patches::Patches;
+use winograd::Winograd;
 
-/// A frozen convolution: weights `(out, in, k, k)`, bias `(out)`.
-#[derive(Debug, Clone)]
-pub struct Conv {
-    /// `(out, in, k, k)`.
-    pub weight: Tensor,
-    /// `(out)`.
-    pub bias: Tensor,
-    /// Distance between two patches, in pixels.
-    pub stride: usize,
-    /// Zeros around the image, in pixels.
-    pub padding: usize,
+/// A frozen convolution.
+pub struct Conv<T: Real> {
+    method: Method<T>,
 }
 
-/// The sizes of one convolution of one image.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Geometry {
-    pub inputs: usize,
-    pub outputs: usize,
-    pub kernel: usize,
-    pub stride: usize,
-    pub padding: usize,
-    pub height: usize,
-    pub width: usize,
+enum Method<T: Real> {
+    Pointwise(Linear<T>),
+    Patches(Patches<T>),
+    Spatial {
+        winograd: Winograd<T>,
+        /// For small fields; made when it is first needed.
+        patches: OnceLock<Patches<T>>,
+        least_positions: usize,
+    },
 }
 
-impl Geometry {
-    pub fn out_height(&self) -> usize {
-        (self.height + 2 * self.padding - self.kernel) / self.stride + 1
+/// Input channels and positions from which a 3x3 convolution goes through Winograd's filtering.
+/// Below, the transforms cost what the products save, and the embedded model's gradients keep the
+/// precision of direct sums: its few units make much of one ReLU that rounding turns.
+const WINOGRAD_CHANNELS: usize = 64;
+const WINOGRAD_POSITIONS: usize = 144;
+
+impl<T: Real> Conv<T> {
+    /// From weights `(out, in, k, k)` and bias `(out)`, of any type.
+    ///
+    /// # Errors
+    /// When the weights have another shape.
+    pub fn new(weight: &Tensor, bias: &Tensor, stride: usize, padding: usize) -> Result<Self> {
+        let (outputs, inputs, kernel, _) = weight.dims4()?;
+        let method = match (kernel, stride, padding) {
+            (1, 1, 0) => {
+                let weight = weight.reshape((outputs, inputs))?;
+                Method::Pointwise(Linear::new(&weight, Some(bias))?)
+            }
+            (3, 1, 1) if inputs >= WINOGRAD_CHANNELS => {
+                Self::spatial(weight, bias, WINOGRAD_POSITIONS)?
+            }
+            _ => {
+                let rows = weight.permute((0, 2, 3, 1))?.flatten_from(1)?;
+                Method::Patches(Patches {
+                    linear: Linear::new(&rows, Some(bias))?,
+                    inputs,
+                    kernel,
+                    stride,
+                    padding,
+                })
+            }
+        };
+        Ok(Self { method })
     }
 
-    pub fn out_width(&self) -> usize {
-        (self.width + 2 * self.padding - self.kernel) / self.stride + 1
-    }
-
-    /// Elements of one patch: `in * k * k`.
-    pub fn depth(&self) -> usize {
-        self.inputs * self.kernel * self.kernel
-    }
-
-    /// Whether the input is its own matrix of patches.
-    pub fn is_pointwise(&self) -> bool {
-        self.kernel == 1 && self.stride == 1 && self.padding == 0
-    }
-}
-
-impl Conv {
-    fn geometry(&self, height: usize, width: usize) -> Result<Geometry> {
-        let (outputs, inputs, kernel, _) = self.weight.dims4()?;
-        Ok(Geometry {
-            inputs,
-            outputs,
-            kernel,
-            stride: self.stride,
-            padding: self.padding,
-            height,
-            width,
+    fn spatial(weight: &Tensor, bias: &Tensor, least_positions: usize) -> Result<Method<T>> {
+        let (outputs, inputs, _, _) = weight.dims4()?;
+        Ok(Method::Spatial {
+            winograd: Winograd::new(elements(weight)?, inputs, outputs, elements(bias)?),
+            patches: OnceLock::new(),
+            least_positions,
         })
     }
 
-    /// `(n, in, h, w)` to `(n, out, h', w')`, `h' = (h + 2 * padding - k) / stride + 1`.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (_, _, height, width) = x.dims4()?;
-        let geometry = self.geometry(height, width)?;
-        let x = x.contiguous()?;
-        by_dtype!(x, T => cpu::forward::<T>(&x, &self.weight, &self.bias, geometry))
+    /// `in` channels to `out`, at `(size + 2 * padding - k) / stride + 1` positions each way; and
+    /// the ReLU's mask if it was asked for.
+    pub fn forward(&self, x: &Field<T>, then: Forward<T>) -> (Field<T>, Option<Mask>) {
+        match &self.method {
+            Method::Pointwise(linear) => linear.forward(x, then),
+            Method::Patches(patches) => patches.forward(x, then),
+            Method::Spatial {
+                winograd,
+                patches,
+                least_positions,
+            } => match x.extent.positions() >= *least_positions {
+                true => winograd.forward(x, then),
+                false => patches.get_or_init(|| winograd.patches()).forward(x, then),
+            },
+        }
     }
 
-    /// The cotangent of the input of size `(height, width)` from that of the output.
-    pub fn pullback(&self, dy: &Tensor, height: usize, width: usize) -> Result<Tensor> {
-        let geometry = self.geometry(height, width)?;
-        let dy = dy.contiguous()?;
-        by_dtype!(dy, T => cpu::pullback::<T>(&dy, &self.weight, geometry))
+    /// The cotangent of an input of the extent `from` from that of the output.
+    pub fn pullback(&self, dy: &Field<T>, from: Extent, then: Back<T>) -> Field<T> {
+        match &self.method {
+            Method::Pointwise(linear) => linear.pullback(dy, then),
+            Method::Patches(patches) => patches.pullback(dy, from, then),
+            Method::Spatial {
+                winograd,
+                patches,
+                least_positions,
+            } => match from.positions() >= *least_positions {
+                true => winograd.pullback(dy, then),
+                false => patches
+                    .get_or_init(|| winograd.patches())
+                    .pullback(dy, from, then),
+            },
+        }
     }
 }
 
@@ -90,58 +121,127 @@ impl Conv {
 mod tests {
     use super::*;
     use crate::ops::check::{assert_close, pullback_matches_differences, wave};
+    use crate::ops::relu;
 
-    fn conv(inputs: usize, outputs: usize, kernel: usize, stride: usize, padding: usize) -> Conv {
-        Conv {
-            weight: wave(&[outputs, inputs, kernel, kernel], 0.9),
-            bias: wave(&[outputs], 1.7),
-            stride,
-            padding,
-        }
-    }
-
-    /// kernel, stride, padding, height, width: every convolution of the CLIP towers, on sizes
-    /// that are odd, prime or leave a remainder.
-    const CASES: [(usize, usize, usize, usize, usize); 6] = [
-        (1, 1, 0, 5, 7),
-        (3, 1, 1, 7, 5),
-        (3, 2, 1, 8, 8),
-        (3, 2, 1, 7, 11),
-        (4, 4, 0, 8, 12),
-        (4, 4, 0, 9, 11),
+    /// kernel, stride, padding, height, width, inputs: every kind of convolution of the CLIP
+    /// towers, on sizes that are odd, prime or leave a remainder.
+    const CASES: [(usize, usize, usize, usize, usize, usize); 10] = [
+        (1, 1, 0, 5, 7, 3),
+        (3, 1, 1, 7, 5, 3),
+        (3, 2, 1, 8, 8, 3),
+        (3, 2, 1, 7, 11, 3),
+        (4, 4, 0, 8, 12, 3),
+        (4, 4, 0, 9, 11, 3),
+        (3, 1, 1, 7, 7, 13),
+        (3, 1, 1, 5, 11, 17),
+        (3, 1, 1, 1, 2, 16),
+        (3, 1, 1, 10, 9, 20),
     ];
 
+    fn conv(weight: &Tensor, bias: &Tensor, stride: usize, padding: usize) -> Conv<f64> {
+        let (_, inputs, kernel, _) = weight.dims4().unwrap();
+        if (kernel, stride) == (3, 1) && inputs > 3 {
+            let method = Conv::spatial(weight, bias, 0).unwrap();
+            return Conv { method };
+        }
+        Conv::new(weight, bias, stride, padding).unwrap()
+    }
+
+    /// In `f64`: Winograd's transforms lose a few digits.
+    const CLOSE: f64 = 1e-9;
+
     #[test]
-    fn forward_matches_candle() {
-        for (kernel, stride, padding, height, width) in CASES {
-            let conv = conv(3, 5, kernel, stride, padding);
-            let x = wave(&[2, 3, height, width], 0.2);
-            let ours = conv.forward(&x).unwrap();
+    fn forward_matches_candle_and_pullback_matches_differences() {
+        for (kernel, stride, padding, height, width, inputs) in CASES {
+            let outputs = 5;
+            let weight = wave(&[outputs, inputs, kernel, kernel], 0.9);
+            let bias = wave(&[outputs], 1.7);
+            let conv = conv(&weight, &bias, stride, padding);
+            let x = wave(&[2, inputs, height, width], 0.2);
+            let from = Field::<f64>::from_planes(&x).unwrap().extent;
+            let ours = |x: &Tensor| {
+                let x = Field::from_planes(x)?;
+                conv.forward(&x, Forward::default()).0.to_planes()
+            };
             let theirs = x
-                .conv2d(&conv.weight, padding, stride, 1, 1)
-                .and_then(|y| y.broadcast_add(&conv.bias.reshape((1, 5, 1, 1))?))
+                .conv2d(&weight, padding, stride, 1, 1)
+                .and_then(|y| y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?))
                 .unwrap();
-            assert_eq!(ours.dims(), theirs.dims());
-            let error = (ours - theirs).unwrap().abs().unwrap().max_all().unwrap();
+            let error = (ours(&x).unwrap() - theirs).unwrap().abs().unwrap();
             assert_close(
-                error.to_scalar::<f64>().unwrap(),
+                error.max_all().unwrap().to_scalar::<f64>().unwrap(),
                 0.0,
-                1e-9,
+                CLOSE,
                 "largest error",
             );
+            pullback_matches_differences(&x, ours, |dy| {
+                let dy = Field::from_planes(dy)?;
+                conv.pullback(&dy, from, Back::default()).to_planes()
+            });
         }
     }
 
     #[test]
-    fn pullback_matches_central_differences() {
-        for (kernel, stride, padding, height, width) in CASES {
-            let conv = conv(3, 5, kernel, stride, padding);
-            let x = wave(&[2, 3, height, width], 0.2);
-            pullback_matches_differences(
-                &x,
-                |x| conv.forward(x),
-                |dy| conv.pullback(dy, height, width),
-            );
+    fn what_a_convolution_carries_along_is_what_separate_steps_make() {
+        for (kernel, stride, padding, height, width, inputs) in CASES {
+            let outputs = 9;
+            let weight = wave(&[outputs, inputs, kernel, kernel], 0.9);
+            let conv = conv(&weight, &wave(&[outputs], 1.7), stride, padding);
+            let x = Field::from_planes(&wave(&[2, inputs, height, width], 0.2)).unwrap();
+            let (mut apart, _) = conv.forward(&x, Forward::default());
+            let add = Field {
+                extent: apart.extent,
+                elements: apart
+                    .elements
+                    .iter()
+                    .map(|y| (y * 3.0).cos())
+                    .collect::<Vec<_>>()
+                    .into(),
+            };
+            apart.add(&add);
+            let (apart, apart_mask) = relu::forward(&apart);
+            let then = Forward {
+                add: Some(&add),
+                relu: true,
+            };
+            let (fused, mask) = conv.forward(&x, then);
+            assert_eq!(fused.elements[..], apart.elements[..]);
+            assert_eq!(mask.unwrap().bytes, apart_mask.bytes);
+
+            let (_, gate) = relu::forward(&x);
+            let plain = conv.pullback(&add, x.extent, Back::default());
+            let back = Back {
+                add: Some(&x),
+                gate: Some(&gate),
+            };
+            let mut apart = plain.clone();
+            back.finish(&mut apart);
+            let fused = conv.pullback(&add, x.extent, back);
+            assert_eq!(fused.elements[..], apart.elements[..]);
+        }
+    }
+
+    /// What a large layer of an encoder does, in `f32`, against the same in `f64`.
+    #[test]
+    fn winograd_and_patches_agree_and_lose_little_in_single_precision() {
+        let (inputs, outputs) = (64, 32);
+        let weight = wave(&[outputs, inputs, 3, 3], 0.9);
+        let bias = wave(&[outputs], 1.7);
+        for (side, tolerance) in [(13, 2e-5), (11, 1e-6)] {
+            let x = wave(&[1, inputs, side, side], 0.2);
+            let exact = Conv::<f64>::new(&weight, &bias, 1, 1).unwrap();
+            let (exact, _) = exact.forward(&Field::from_planes(&x).unwrap(), Forward::default());
+            let single = Conv::<f32>::new(&weight, &bias, 1, 1).unwrap();
+            let x = x.to_dtype(candle_core::DType::F32).unwrap();
+            let (ours, _) = single.forward(&Field::from_planes(&x).unwrap(), Forward::default());
+            let largest = exact.elements.iter().fold(0.0, |m: f64, y| m.max(y.abs()));
+            for (&ours, &exact) in ours.elements.iter().zip(exact.elements.iter()) {
+                let error = (f64::from(ours) - exact).abs();
+                assert!(
+                    error <= tolerance * largest,
+                    "{side}: off by {error} of {largest}"
+                );
+            }
         }
     }
 }

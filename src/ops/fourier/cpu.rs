@@ -7,6 +7,7 @@ use rustfft::{Fft, FftPlanner};
 
 use super::Synthesis;
 use crate::backend::cpu::{Real, View, tensor};
+use crate::backend::threads::try_each_row;
 use crate::error::{Error, Kind, Result};
 
 /// The one-dimensional transforms of one size.
@@ -72,22 +73,18 @@ pub fn forward<T: Planned>(synthesis: &Synthesis, spectrum: &Tensor) -> Result<T
     let columns = synthesis.columns();
     let plans = T::plans(synthesis);
     let spectrum = View::<T>::of(spectrum)?;
+    let spectrum: &[T] = &spectrum;
     let mut t = vec![T::zero(); images * channels * height * width];
-    let mut plane = Vec::with_capacity(height * columns);
-    for (bins, t) in spectrum
-        .chunks_exact(2 * height * columns)
-        .zip(t.chunks_exact_mut(height * width))
-    {
-        plane.clear();
-        plane.extend(
-            bins.chunks_exact(2)
-                .zip(&synthesis.scale)
-                .map(|(bin, &scale)| {
-                    let scale = T::of(scale);
-                    Complex::new(bin[0] * scale, bin[1] * scale)
-                }),
-        );
+    try_each_row(&mut t, height * width, |index, t| {
+        let bins = &spectrum[index * 2 * height * columns..][..2 * height * columns];
+        let scaled = |(bin, &scale): (&[T], &f64)| {
+            let scale = T::of(scale);
+            Complex::new(bin[0] * scale, bin[1] * scale)
+        };
+        let bins = bins.chunks_exact(2).zip(&synthesis.scale);
+        let mut plane: Vec<Complex<T>> = bins.map(scaled).collect();
         transform_columns(&mut plane, columns, &*plans.columns_inverse);
+        let mut scratch = plans.rows_inverse.make_scratch_vec();
         for (row, t) in plane
             .chunks_exact_mut(columns)
             .zip(t.chunks_exact_mut(width))
@@ -96,9 +93,13 @@ pub fn forward<T: Planned>(synthesis: &Synthesis, spectrum: &Tensor) -> Result<T
             if width % 2 == 0 {
                 row[columns - 1].im = T::zero();
             }
-            plans.rows_inverse.process(row, t).map_err(failed)?;
+            plans
+                .rows_inverse
+                .process_with_scratch(row, t, &mut scratch)
+                .map_err(failed)?;
         }
-    }
+        Ok(())
+    })?;
     tensor(t, (images, channels, height, width))
 }
 
@@ -106,27 +107,35 @@ pub fn pullback<T: Planned>(synthesis: &Synthesis, dt: &Tensor) -> Result<Tensor
     let (images, channels, height, width) = dt.dims4()?;
     let columns = synthesis.columns();
     let plans = T::plans(synthesis);
-    let mut dt = View::<T>::of(dt)?.to_vec();
-    let mut plane = vec![Complex::default(); height * columns];
-    let mut spectrum = Vec::with_capacity(images * channels * height * columns * 2);
-    for dt in dt.chunks_exact_mut(height * width) {
+    let dt = View::<T>::of(dt)?;
+    let dt: &[T] = &dt;
+    let mut spectrum = vec![T::zero(); images * channels * height * columns * 2];
+    try_each_row(&mut spectrum, 2 * height * columns, |index, spectrum| {
+        let mut dt = dt[index * height * width..][..height * width].to_vec();
+        let mut plane = vec![Complex::default(); height * columns];
+        let mut scratch = plans.rows_forward.make_scratch_vec();
         for (row, dt) in plane
             .chunks_exact_mut(columns)
             .zip(dt.chunks_exact_mut(width))
         {
-            plans.rows_forward.process(dt, row).map_err(failed)?;
+            plans
+                .rows_forward
+                .process_with_scratch(dt, row, &mut scratch)
+                .map_err(failed)?;
         }
         transform_columns(&mut plane, columns, &*plans.columns_forward);
-        for (index, (bin, &scale)) in plane.iter().zip(&synthesis.scale).enumerate() {
+        let bins = plane.iter().zip(&synthesis.scale);
+        for (index, ((bin, &scale), out)) in bins.zip(spectrum.chunks_exact_mut(2)).enumerate() {
             let (y, x) = (index / columns, index % columns);
             let alone = x == 0 || 2 * x == width;
             let weight = T::of(if alone { scale } else { 2.0 * scale });
             // A bin that is its own mirror image is real: its imaginary part has no effect, and
             // must not be moved by rounding errors either.
             let real = alone && (y == 0 || 2 * y == height);
-            spectrum.push(bin.re * weight);
-            spectrum.push(if real { T::zero() } else { bin.im * weight });
+            out[0] = bin.re * weight;
+            out[1] = if real { T::zero() } else { bin.im * weight };
         }
-    }
+        Ok(())
+    })?;
     tensor(spectrum, (images, channels, height, columns, 2))
 }

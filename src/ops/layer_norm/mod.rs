@@ -1,46 +1,96 @@
-//! Layer normalisation over the last dimension: `y = g * (x - mean) / sqrt(var + eps) + b`, with
-//! the biased variance.
-
-mod cpu;
+//! Layer normalisation over the channels: `y = g * (x - mean) / sqrt(var + eps) + b`, with the
+//! biased variance. One pass over a row each way.
 
 use candle_core::Tensor;
 
-use crate::backend::by_dtype;
+use super::linear::elements;
+use crate::backend::buffer::Buffer;
+use crate::backend::cpu::Real;
+use crate::backend::field::Field;
+use crate::backend::threads::{each_row, each_two_rows};
 use crate::error::Result;
 
 /// The constant under the root in every CLIP (PyTorch's default).
 pub const EPSILON: f64 = 1e-5;
 
-/// A frozen layer normalisation: gain and bias `(width)`.
-#[derive(Debug, Clone)]
-pub struct LayerNorm {
-    /// `(width)`.
-    pub gain: Tensor,
-    /// `(width)`.
-    pub bias: Tensor,
+/// A frozen layer normalisation.
+#[derive(Debug)]
+pub struct LayerNorm<T: Real> {
+    gain: Vec<T>,
+    bias: Vec<T>,
 }
 
 /// What the pullback needs.
-#[derive(Debug, Clone)]
-pub struct Saved {
-    /// `(x - mean) / sqrt(var + eps)`, the shape of `x`.
-    normalised: Tensor,
+#[derive(Debug)]
+pub struct Saved<T: Real> {
+    /// `(x - mean) / sqrt(var + eps)`.
+    normalised: Field<T>,
     /// `1 / sqrt(var + eps)`, one a row.
-    inverse_deviation: Tensor,
+    inverse_deviation: Buffer<T>,
 }
 
-impl LayerNorm {
-    /// `(..., width)` to the same shape.
-    pub fn forward(&self, x: &Tensor) -> Result<(Tensor, Saved)> {
-        let x = x.contiguous()?;
-        by_dtype!(x, T => cpu::forward::<T>(&x, &self.gain, &self.bias))
+fn mean<T: Real>(values: impl Iterator<Item = T>, count: usize) -> T {
+    values.fold(T::zero(), |sum, value| sum + value) / T::of(count as f64)
+}
+
+impl<T: Real> LayerNorm<T> {
+    /// From gain and bias `(width)`, of any type.
+    pub fn new(gain: &Tensor, bias: &Tensor) -> Result<Self> {
+        Ok(Self {
+            gain: elements(gain)?,
+            bias: elements(bias)?,
+        })
+    }
+
+    /// The normalised rows, and what the pullback needs.
+    pub fn forward(&self, x: &Field<T>) -> (Field<T>, Saved<T>) {
+        let width = self.gain.len();
+        let mut normalised = Field::any(x.extent);
+        let mut inverse_deviation = Buffer::any(x.extent.rows());
+        each_two_rows(
+            (&mut normalised.elements, width),
+            (&mut inverse_deviation, 1),
+            |row, z, inverse| {
+                let x = &x.elements[row * width..][..width];
+                let centre = mean(x.iter().copied(), width);
+                let variance = mean(x.iter().map(|&x| (x - centre) * (x - centre)), width);
+                inverse[0] = T::one() / (variance + T::of(EPSILON)).sqrt();
+                for (z, &x) in z.iter_mut().zip(x) {
+                    *z = (x - centre) * inverse[0];
+                }
+            },
+        );
+        let mut y = Field::any(x.extent);
+        each_row(&mut y.elements, width, |row, y| {
+            let z = &normalised.elements[row * width..][..width];
+            for (((y, &z), &gain), &bias) in y.iter_mut().zip(z).zip(&self.gain).zip(&self.bias) {
+                *y = z * gain + bias;
+            }
+        });
+        let saved = Saved {
+            normalised,
+            inverse_deviation,
+        };
+        (y, saved)
     }
 
     /// With `e = g * dy` and `z` the normalised input,
     /// `dx = (e - mean(e) - z * mean(e * z)) / sqrt(var + eps)`.
-    pub fn pullback(&self, saved: &Saved, dy: &Tensor) -> Result<Tensor> {
-        let dy = dy.contiguous()?;
-        by_dtype!(dy, T => cpu::pullback::<T>(&dy, &self.gain, saved))
+    pub fn pullback(&self, saved: &Saved<T>, dy: &Field<T>) -> Field<T> {
+        let width = self.gain.len();
+        let mut dx = Field::any(dy.extent);
+        each_row(&mut dx.elements, width, |row, dx| {
+            let dy = &dy.elements[row * width..][..width];
+            let z = &saved.normalised.elements[row * width..][..width];
+            let scaled = || dy.iter().zip(&self.gain).map(|(&dy, &gain)| dy * gain);
+            let centre = mean(scaled(), width);
+            let along = mean(scaled().zip(z).map(|(e, &z)| e * z), width);
+            let inverse = saved.inverse_deviation[row];
+            for ((dx, e), &z) in dx.iter_mut().zip(scaled()).zip(z) {
+                *dx = (e - centre - z * along) * inverse;
+            }
+        });
+        dx
     }
 }
 
@@ -53,14 +103,13 @@ mod tests {
     #[test]
     fn forward_matches_candle_and_pullback_matches_differences() {
         for width in [1, 7, 64] {
-            let norm = LayerNorm {
-                gain: wave(&[width], 0.5),
-                bias: wave(&[width], 1.5),
-            };
+            let (gain, bias) = (wave(&[width], 0.5), wave(&[width], 1.5));
+            let norm = LayerNorm::<f64>::new(&gain, &bias).unwrap();
             let x = wave(&[2, 3, width], 0.9);
-            let (ours, saved) = norm.forward(&x).unwrap();
-            let theirs = layer_norm_slow(&x, &norm.gain, &norm.bias, EPSILON as f32).unwrap();
-            let error = (ours - theirs).unwrap().abs().unwrap();
+            let forward = |x: &Tensor| -> Result<_> { Ok(norm.forward(&Field::from_tokens(x)?)) };
+            let (ours, saved) = forward(&x).unwrap();
+            let theirs = layer_norm_slow(&x, &gain, &bias, EPSILON as f32).unwrap();
+            let error = (ours.to_tokens().unwrap() - theirs).unwrap().abs().unwrap();
             assert_close(
                 error.max_all().unwrap().to_scalar().unwrap(),
                 0.0,
@@ -69,8 +118,8 @@ mod tests {
             );
             pullback_matches_differences(
                 &x,
-                |x| Ok(norm.forward(x)?.0),
-                |dy| norm.pullback(&saved, dy),
+                |x| forward(x)?.0.to_tokens(),
+                |dy| norm.pullback(&saved, &Field::from_tokens(dy)?).to_tokens(),
             );
         }
     }

@@ -2,13 +2,44 @@ use candle_core::Tensor;
 
 use super::{Fill, Sampling, Warp};
 use crate::backend::cpu::{Real, View, tensor};
+use crate::backend::lanes::{Loop, vectorised};
 use crate::error::Result;
+
+/// Red, green, blue.
+const CHANNELS: usize = 3;
 
 /// Where one of the four neighbours of a sample lies.
 enum Source {
     Pixel(usize),
     /// Outside: its place, for the fill.
     Outside(i64, i64),
+}
+
+/// A sample whose four neighbours are pixels: the first of them, and their weights.
+struct Inside {
+    pixel: usize,
+    weights: [f64; 4],
+}
+
+/// Where a sample at `(x, y)`, in pixels from the corner pixel's centre, lies if all its neighbours
+/// are inside.
+#[inline(always)]
+fn inside([x, y]: [f64; 2], height: usize, width: usize) -> Option<Inside> {
+    let (left, top) = (x.floor(), y.floor());
+    let is_inside =
+        left >= 0.0 && top >= 0.0 && left + 1.0 < width as f64 && top + 1.0 < height as f64;
+    is_inside.then(|| {
+        let (right, bottom) = (x - left, y - top);
+        Inside {
+            pixel: top as usize * width + left as usize,
+            weights: [
+                (1.0 - bottom) * (1.0 - right),
+                (1.0 - bottom) * right,
+                bottom * (1.0 - right),
+                bottom * right,
+            ],
+        }
+    })
 }
 
 /// The neighbours of one sample with their weights; a neighbour of weight zero is left out.
@@ -37,9 +68,7 @@ fn locate(y: i64, x: i64, height: i64, width: i64, fill: Fill) -> Source {
     }
 }
 
-fn neighbours(sampling: &Sampling, point: [f64; 2], height: usize, width: usize) -> Neighbours {
-    let [x, y] = sampling.map.apply(point);
-    let (x, y) = (x + width as f64 / 2.0 - 0.5, y + height as f64 / 2.0 - 0.5);
+fn neighbours(sampling: &Sampling, [x, y]: [f64; 2], height: usize, width: usize) -> Neighbours {
     let (left, top) = (x.floor(), y.floor());
     let (right_weight, bottom_weight) = (x - left, y - top);
     let mut found = Neighbours {
@@ -80,76 +109,151 @@ fn outside(fill: Fill, y: i64, x: i64, channel: usize) -> f64 {
     }
 }
 
-/// Calls `visit(output pixel, neighbours)` for every pixel of one output plane.
-fn for_each_sample(
+/// The source point of an output pixel, in pixels from the centre of the source's corner pixel.
+#[inline(always)]
+fn source(
     warp: &Warp,
     sampling: &Sampling,
-    height: usize,
-    width: usize,
-    mut visit: impl FnMut(usize, &[(Source, f64)]),
-) {
+    (height, width): (usize, usize),
+    pixel: usize,
+) -> [f64; 2] {
     let (out_height, out_width) = warp.size;
-    for y in 0..out_height {
-        for x in 0..out_width {
-            let point = [
-                x as f64 + 0.5 - out_width as f64 / 2.0,
-                y as f64 + 0.5 - out_height as f64 / 2.0,
-            ];
-            let found = neighbours(sampling, point, height, width);
-            visit(y * out_width + x, &found.corners[..found.count]);
+    let [x, y] = sampling.map.apply([
+        (pixel % out_width) as f64 + 0.5 - out_width as f64 / 2.0,
+        (pixel / out_width) as f64 + 0.5 - out_height as f64 / 2.0,
+    ]);
+    [x + width as f64 / 2.0 - 0.5, y + height as f64 / 2.0 - 0.5]
+}
+
+/// The value of one channel from neighbours that need not be pixels.
+fn blend<T: Real>(found: &Neighbours, fill: Fill, plane: &[T], channel: usize) -> T {
+    let corners = &found.corners[..found.count];
+    corners.iter().fold(T::zero(), |value, (source, weight)| {
+        let part = match *source {
+            Source::Pixel(index) => plane[index],
+            Source::Outside(y, x) => T::of(outside(fill, y, x, channel)),
+        };
+        value + part * T::of(*weight)
+    })
+}
+
+/// One image's warp, or its pullback, between planes of the source and of the output.
+struct Planes<'a, S, O> {
+    warp: &'a Warp,
+    sampling: &'a Sampling,
+    size: (usize, usize),
+    source: S,
+    output: O,
+}
+
+impl<T: Real> Loop for Planes<'_, &[T], &mut [T]> {
+    #[inline(always)]
+    fn run(self) {
+        let (warp, sampling, (height, width)) = (self.warp, self.sampling, self.size);
+        let (pixels, out_pixels) = (height * width, warp.size.0 * warp.size.1);
+        for pixel in 0..out_pixels {
+            let point = source(warp, sampling, self.size, pixel);
+            let known = inside(point, height, width);
+            let found = match &known {
+                Some(_) => None,
+                None => Some(neighbours(sampling, point, height, width)),
+            };
+            for channel in 0..CHANNELS {
+                let plane = &self.source[channel * pixels..][..pixels];
+                let value = match (&known, &found) {
+                    (Some(Inside { pixel, weights }), _) => {
+                        let (above, below) = (&plane[*pixel..], &plane[pixel + width..]);
+                        above[0] * T::of(weights[0])
+                            + above[1] * T::of(weights[1])
+                            + below[0] * T::of(weights[2])
+                            + below[1] * T::of(weights[3])
+                    }
+                    (None, Some(found)) => blend(found, sampling.fill, plane, channel),
+                    (None, None) => T::zero(),
+                };
+                self.output[channel * out_pixels + pixel] =
+                    (value - T::of(warp.mean[channel])) / T::of(warp.deviation[channel]);
+            }
+        }
+    }
+}
+
+impl<T: Real> Loop for Planes<'_, &mut [T], &[T]> {
+    #[inline(always)]
+    fn run(self) {
+        let (warp, sampling, (height, width)) = (self.warp, self.sampling, self.size);
+        let (pixels, out_pixels) = (height * width, warp.size.0 * warp.size.1);
+        for pixel in 0..out_pixels {
+            let point = source(warp, sampling, self.size, pixel);
+            let known = inside(point, height, width);
+            let found = match &known {
+                Some(_) => None,
+                None => Some(neighbours(sampling, point, height, width)),
+            };
+            for channel in 0..CHANNELS {
+                let share =
+                    self.output[channel * out_pixels + pixel] / T::of(warp.deviation[channel]);
+                let plane = &mut self.source[channel * pixels..][..pixels];
+                if let Some(Inside { pixel, weights }) = &known {
+                    plane[*pixel] += share * T::of(weights[0]);
+                    plane[pixel + 1] += share * T::of(weights[1]);
+                    plane[pixel + width] += share * T::of(weights[2]);
+                    plane[pixel + width + 1] += share * T::of(weights[3]);
+                } else if let Some(found) = &found {
+                    scatter(found, plane, share);
+                }
+            }
+        }
+    }
+}
+
+/// Adds to the pixels among the neighbours.
+fn scatter<T: Real>(found: &Neighbours, plane: &mut [T], share: T) {
+    for (source, weight) in &found.corners[..found.count] {
+        if let Source::Pixel(index) = *source {
+            plane[index] += share * T::of(*weight);
         }
     }
 }
 
 pub fn forward<T: Real>(warp: &Warp, x: &Tensor) -> Result<Tensor> {
-    let (images, channels, height, width) = x.dims4()?;
-    let (out_height, out_width) = warp.size;
-    let (pixels, out_pixels) = (height * width, out_height * out_width);
+    let (images, _, height, width) = x.dims4()?;
+    let (pixels, out_pixels) = (height * width, warp.size.0 * warp.size.1);
     let x = View::<T>::of(x)?;
-    let mut y = vec![T::zero(); images * channels * out_pixels];
-    for ((x, y), sampling) in x
-        .chunks_exact(channels * pixels)
-        .zip(y.chunks_exact_mut(channels * out_pixels))
+    let mut y = vec![T::zero(); images * CHANNELS * out_pixels];
+    for ((source, output), sampling) in x
+        .chunks_exact(CHANNELS * pixels)
+        .zip(y.chunks_exact_mut(CHANNELS * out_pixels))
         .zip(&warp.samplings)
     {
-        for_each_sample(warp, sampling, height, width, |pixel, corners| {
-            for channel in 0..channels {
-                let mut value = T::zero();
-                for (source, weight) in corners {
-                    let part = match *source {
-                        Source::Pixel(index) => x[channel * pixels + index],
-                        Source::Outside(y, x) => T::of(outside(sampling.fill, y, x, channel)),
-                    };
-                    value += part * T::of(*weight);
-                }
-                y[channel * out_pixels + pixel] =
-                    (value - T::of(warp.mean[channel])) / T::of(warp.deviation[channel]);
-            }
+        vectorised(Planes {
+            warp,
+            sampling,
+            size: (height, width),
+            source,
+            output,
         });
     }
-    tensor(y, (images, channels, out_height, out_width))
+    tensor(y, (images, CHANNELS, warp.size.0, warp.size.1))
 }
 
 pub fn pullback<T: Real>(warp: &Warp, dy: &Tensor, height: usize, width: usize) -> Result<Tensor> {
-    let (images, channels, out_height, out_width) = dy.dims4()?;
-    let (pixels, out_pixels) = (height * width, out_height * out_width);
+    let images = dy.dim(0)?;
+    let (pixels, out_pixels) = (height * width, warp.size.0 * warp.size.1);
     let dy = View::<T>::of(dy)?;
-    let mut dx = vec![T::zero(); images * channels * pixels];
-    for ((dx, dy), sampling) in dx
-        .chunks_exact_mut(channels * pixels)
-        .zip(dy.chunks_exact(channels * out_pixels))
+    let mut dx = vec![T::zero(); images * CHANNELS * pixels];
+    for ((source, output), sampling) in dx
+        .chunks_exact_mut(CHANNELS * pixels)
+        .zip(dy.chunks_exact(CHANNELS * out_pixels))
         .zip(&warp.samplings)
     {
-        for_each_sample(warp, sampling, height, width, |pixel, corners| {
-            for (source, weight) in corners {
-                if let Source::Pixel(index) = *source {
-                    for channel in 0..channels {
-                        let share = T::of(*weight) / T::of(warp.deviation[channel]);
-                        dx[channel * pixels + index] += dy[channel * out_pixels + pixel] * share;
-                    }
-                }
-            }
+        vectorised(Planes {
+            warp,
+            sampling,
+            size: (height, width),
+            source,
+            output,
         });
     }
-    tensor(dx, (images, channels, height, width))
+    tensor(dx, (images, CHANNELS, height, width))
 }

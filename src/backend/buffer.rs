@@ -1,0 +1,121 @@
+//! Memory that is used again: an ascent asks for the same sizes at every step, and fresh pages
+//! would cost a fault each.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use super::cpu::Real;
+
+/// Freed vectors, by element type and length.
+#[derive(Default)]
+struct Store {
+    freed: HashMap<(TypeId, usize), Vec<Box<dyn Any + Send>>>,
+    bytes: usize,
+}
+
+static STORE: LazyLock<Mutex<Store>> = LazyLock::new(Mutex::default);
+
+/// The most bytes that are kept for later: more than a step of any known model has in flight at
+/// batch 1, little beside its weights.
+const MOST_BYTES: usize = 256 << 20;
+
+impl Store {
+    fn take<T: Real>(&mut self, length: usize) -> Option<Vec<T>> {
+        let freed = self.freed.get_mut(&(TypeId::of::<T>(), length))?.pop()?;
+        self.bytes -= size_of::<T>() * length;
+        freed.downcast().ok().map(|freed| *freed)
+    }
+
+    fn put<T: Real>(&mut self, elements: Vec<T>) {
+        let bytes = size_of::<T>() * elements.len();
+        if bytes > 0 && self.bytes + bytes <= MOST_BYTES {
+            self.bytes += bytes;
+            let key = (TypeId::of::<T>(), elements.len());
+            self.freed.entry(key).or_default().push(Box::new(elements));
+        }
+    }
+}
+
+/// A vector that goes back to a common store when it is dropped.
+#[derive(Debug)]
+pub struct Buffer<T: Real> {
+    elements: Vec<T>,
+}
+
+impl<T: Real> Buffer<T> {
+    /// `length` elements of any values: whatever the last user left. Debug builds fill them with
+    /// NaN, so that tests see what is read before it is written.
+    pub fn any(length: usize) -> Self {
+        let known = STORE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(length);
+        let mut elements = known.unwrap_or_else(|| vec![T::zero(); length]);
+        if cfg!(debug_assertions) {
+            elements.fill(T::of(f64::NAN));
+        }
+        Self { elements }
+    }
+
+    /// `length` zeros.
+    pub fn zeros(length: usize) -> Self {
+        let mut buffer = Self::any(length);
+        buffer.elements.fill(T::zero());
+        buffer
+    }
+
+    /// Takes the elements out of the store's reach.
+    pub fn into_vec(mut self) -> Vec<T> {
+        std::mem::take(&mut self.elements)
+    }
+}
+
+impl<T: Real> From<Vec<T>> for Buffer<T> {
+    fn from(elements: Vec<T>) -> Self {
+        Self { elements }
+    }
+}
+
+impl<T: Real> Deref for Buffer<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.elements
+    }
+}
+
+impl<T: Real> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.elements
+    }
+}
+
+impl<T: Real> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        let elements = std::mem::take(&mut self.elements);
+        STORE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .put(elements);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_freed_buffer_is_used_again_and_zeros_are_zeros() {
+        let length = 12_347;
+        let mut first = Buffer::<f32>::any(length);
+        first.fill(3.0);
+        let place = first.as_ptr();
+        drop(first);
+        let second = Buffer::<f32>::zeros(length);
+        assert_eq!(second.as_ptr(), place);
+        assert!(second.iter().all(|&x| x == 0.0));
+        assert_eq!(Buffer::<f64>::any(length).len(), length);
+    }
+}
