@@ -1,5 +1,6 @@
 //! A CLIP: where its weights lie, what they are made of, its two towers.
 
+pub mod mini;
 pub mod preprocess;
 pub mod spec;
 pub mod statistics;
@@ -14,6 +15,7 @@ use crate::encoder::tap::TapId;
 use crate::encoder::weights::Weights;
 use crate::error::Result;
 use crate::ops::gelu::Gelu;
+use mini::Answers;
 use preprocess::Normalisation;
 use spec::{Activation, Source};
 use statistics::Statistics;
@@ -118,6 +120,14 @@ impl Model {
     pub fn statistics(&self, tap: TapId) -> Option<Statistics> {
         match self.format {
             Format::Embedded => Statistics::of_mini(&self.encoder.tap(tap).name),
+            _ => None,
+        }
+    }
+
+    /// What a unit is known to answer to; only the embedded model's last block was measured.
+    pub fn answers(&self, tap: &str, channel: usize) -> Option<Answers> {
+        match self.format {
+            Format::Embedded => mini::answers(tap, channel),
             _ => None,
         }
     }

@@ -13,6 +13,7 @@ use crate::backend::threads::map_images;
 use crate::error::{Error, Kind, Result};
 use crate::input::sha256;
 use crate::model::Model;
+use crate::model::mini::Answers;
 use crate::output::file::Pending;
 use crate::output::sidecar::{PictureEntry, SCHEMA, Sidecar, Timing, UnitEntry, WeightsEntry};
 use crate::output::{file, picture};
@@ -37,6 +38,9 @@ pub struct Finished {
     pub steps: usize,
     /// The quality numbers.
     pub quality: Quality,
+    /// What the first unit is known to answer to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
     /// Seconds that its batch climbed.
     pub seconds: f64,
 }
@@ -134,14 +138,17 @@ impl<'a> Renderer<'a> {
         }
         let entry = stage_picture(&recipe, &rendered.image, path, &mut staged)?;
         let sidecar = path.with_extension("json");
+        let unit = recipe.objective.first_unit();
+        let answers = unit.and_then(|(_, tap, channel)| self.model.answers(tap, channel));
         let document = Sidecar {
             schema: SCHEMA,
             percept: env!("CARGO_PKG_VERSION"),
             recipe: &recipe,
-            unit: recipe
-                .objective
-                .first_unit()
-                .map(|(_, tap, channel)| UnitEntry { tap, channel }),
+            unit: unit.map(|(_, tap, channel)| UnitEntry {
+                tap,
+                channel,
+                answers: answers.clone(),
+            }),
             picture: entry,
             checkpoints,
             weights: WeightsEntry {
@@ -171,6 +178,7 @@ impl<'a> Renderer<'a> {
             objective: recipe.objective.to_string(),
             steps: recipe.steps,
             quality,
+            answers,
             seconds: climb.seconds,
         })
     }
@@ -225,6 +233,13 @@ impl fmt::Display for Finished {
         }
         if let Some(slope) = self.quality.spectrum_slope {
             write!(f, "  slope {slope:.2}")?;
+        }
+        if let Some(Answers {
+            drawings, words, ..
+        }) = &self.answers
+            && let (Some(drawn), Some(written)) = (drawings.first(), words.first())
+        {
+            write!(f, "  answers to {drawn} (drawn), {written} (written)")?;
         }
         write!(f, "  {:.1} s", self.seconds)
     }

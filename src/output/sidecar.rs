@@ -14,9 +14,9 @@ use crate::input::sha256;
 /// The version of the sidecar's layout.
 pub const SCHEMA: u32 = 1;
 
-/// A sidecar as it is written; `R` is the recipe.
+/// A sidecar as it is written; `R` is the recipe, `A` what is known of a unit's answers.
 #[derive(Debug, Serialize)]
-pub struct Sidecar<'a, R> {
+pub struct Sidecar<'a, R, A> {
     /// The layout's version.
     pub schema: u32,
     /// The version of percept that wrote it.
@@ -24,7 +24,7 @@ pub struct Sidecar<'a, R> {
     /// What ran; `percept replay` runs it again.
     pub recipe: &'a R,
     /// The first unit of the objective, if it reads one.
-    pub unit: Option<UnitEntry<'a>>,
+    pub unit: Option<UnitEntry<'a, A>>,
     /// The picture beside it.
     pub picture: PictureEntry,
     /// Copies after chosen steps.
@@ -44,11 +44,14 @@ pub struct Sidecar<'a, R> {
 
 /// One unit.
 #[derive(Debug, Clone, Serialize)]
-pub struct UnitEntry<'a> {
+pub struct UnitEntry<'a, A> {
     /// The tap's canonical name.
     pub tap: &'a str,
     /// The channel.
     pub channel: usize,
+    /// What it is known to answer to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers: Option<A>,
 }
 
 /// One picture file.
