@@ -65,11 +65,6 @@ impl<T: Real> Buffer<T> {
         buffer.elements.fill(T::zero());
         buffer
     }
-
-    /// Takes the elements out of the store's reach.
-    pub fn into_vec(mut self) -> Vec<T> {
-        std::mem::take(&mut self.elements)
-    }
 }
 
 impl<T: Real> From<Vec<T>> for Buffer<T> {

@@ -125,6 +125,24 @@ fn source(
     [x + width as f64 / 2.0 - 0.5, y + height as f64 / 2.0 - 0.5]
 }
 
+/// What the value of an output pixel is made of.
+enum Sample {
+    /// Four pixels.
+    Inside(Inside),
+    /// Neighbours that need not be pixels.
+    Edge(Neighbours),
+}
+
+/// The sample of an output pixel.
+#[inline(always)]
+fn sample(warp: &Warp, sampling: &Sampling, size: (usize, usize), pixel: usize) -> Sample {
+    let point = source(warp, sampling, size, pixel);
+    match inside(point, size.0, size.1) {
+        Some(found) => Sample::Inside(found),
+        None => Sample::Edge(neighbours(sampling, point, size.0, size.1)),
+    }
+}
+
 /// The value of one channel from neighbours that need not be pixels.
 fn blend<T: Real>(found: &Neighbours, fill: Fill, plane: &[T], channel: usize) -> T {
     let corners = &found.corners[..found.count];
@@ -152,24 +170,18 @@ impl<T: Real> Loop for Planes<'_, &[T], &mut [T]> {
         let (warp, sampling, (height, width)) = (self.warp, self.sampling, self.size);
         let (pixels, out_pixels) = (height * width, warp.size.0 * warp.size.1);
         for pixel in 0..out_pixels {
-            let point = source(warp, sampling, self.size, pixel);
-            let known = inside(point, height, width);
-            let found = match &known {
-                Some(_) => None,
-                None => Some(neighbours(sampling, point, height, width)),
-            };
+            let found = sample(warp, sampling, self.size, pixel);
             for channel in 0..CHANNELS {
                 let plane = &self.source[channel * pixels..][..pixels];
-                let value = match (&known, &found) {
-                    (Some(Inside { pixel, weights }), _) => {
+                let value = match &found {
+                    Sample::Inside(Inside { pixel, weights }) => {
                         let (above, below) = (&plane[*pixel..], &plane[pixel + width..]);
                         above[0] * T::of(weights[0])
                             + above[1] * T::of(weights[1])
                             + below[0] * T::of(weights[2])
                             + below[1] * T::of(weights[3])
                     }
-                    (None, Some(found)) => blend(found, sampling.fill, plane, channel),
-                    (None, None) => T::zero(),
+                    Sample::Edge(found) => blend(found, sampling.fill, plane, channel),
                 };
                 self.output[channel * out_pixels + pixel] =
                     (value - T::of(warp.mean[channel])) / T::of(warp.deviation[channel]);
@@ -184,23 +196,19 @@ impl<T: Real> Loop for Planes<'_, &mut [T], &[T]> {
         let (warp, sampling, (height, width)) = (self.warp, self.sampling, self.size);
         let (pixels, out_pixels) = (height * width, warp.size.0 * warp.size.1);
         for pixel in 0..out_pixels {
-            let point = source(warp, sampling, self.size, pixel);
-            let known = inside(point, height, width);
-            let found = match &known {
-                Some(_) => None,
-                None => Some(neighbours(sampling, point, height, width)),
-            };
+            let found = sample(warp, sampling, self.size, pixel);
             for channel in 0..CHANNELS {
                 let share =
                     self.output[channel * out_pixels + pixel] / T::of(warp.deviation[channel]);
                 let plane = &mut self.source[channel * pixels..][..pixels];
-                if let Some(Inside { pixel, weights }) = &known {
-                    plane[*pixel] += share * T::of(weights[0]);
-                    plane[pixel + 1] += share * T::of(weights[1]);
-                    plane[pixel + width] += share * T::of(weights[2]);
-                    plane[pixel + width + 1] += share * T::of(weights[3]);
-                } else if let Some(found) = &found {
-                    scatter(found, plane, share);
+                match &found {
+                    Sample::Inside(Inside { pixel, weights }) => {
+                        plane[*pixel] += share * T::of(weights[0]);
+                        plane[pixel + 1] += share * T::of(weights[1]);
+                        plane[pixel + width] += share * T::of(weights[2]);
+                        plane[pixel + width + 1] += share * T::of(weights[3]);
+                    }
+                    Sample::Edge(found) => scatter(found, plane, share),
                 }
             }
         }

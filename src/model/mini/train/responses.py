@@ -2,7 +2,7 @@
 
   statistics.safetensors  TAP.mean, TAP.sd: of each channel's mean over positions, over the training
                           drawings on white, for every tap that percept knows
-  units.safetensors       drawings, line_art, words (channels, FIRST): the concepts, as places in
+  units.safetensors       drawings, line_art, words (channels, units.FIRST): the concepts, as places in
                           concepts.json, that each unit of the last block answers to most strongly,
                           best first
   held_out.png, .json     drawings in a style that training never saw, for tests: a sheet of
@@ -30,7 +30,6 @@ from model import CLIP, ModifiedResNet
 from pictures import normalise
 from sources import STYLES, TRAIN
 
-FIRST = 5
 SHEET_STYLE = "fxemoji"  # Apache-2.0: may be shipped, which share-alike art may not
 HELD_OUT, SHEET_COLUMNS, EXAMPLES = 40, 8, 12
 
@@ -66,8 +65,8 @@ def over_all(model: CLIP, read, rows: np.ndarray, wanted: tuple[str, ...] = ()) 
 
 
 def first_concepts(profile: Tensor) -> Tensor:
-    """(channels, FIRST): concepts in the order of a profile (concepts, channels)."""
-    return profile.topk(FIRST, dim=0).indices.t().to(torch.int64).contiguous()
+    """(channels, units.FIRST): concepts in the order of a profile (concepts, channels)."""
+    return profile.topk(units.FIRST, dim=0).indices.t().to(torch.int64).contiguous()
 
 
 def sheet(data: Data, pictures: np.ndarray, size: int) -> Image.Image:
