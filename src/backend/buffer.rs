@@ -38,38 +38,51 @@ impl Store {
     }
 }
 
-/// A vector that goes back to a common store when it is dropped.
+/// Where a buffer begins: at a multiple of so many bytes, so that no vector straddles two lines of
+/// a cache.
+const ALIGNMENT: usize = 64;
+
+/// Elements that go back to a common store when they are dropped.
 #[derive(Debug)]
 pub struct Buffer<T: Real> {
     elements: Vec<T>,
+    start: usize,
+    length: usize,
 }
 
 impl<T: Real> Buffer<T> {
     /// `length` elements of any values: whatever the last user left. Debug builds fill them with
     /// NaN, so that tests see what is read before it is written.
     pub fn any(length: usize) -> Self {
+        let whole = length + ALIGNMENT / size_of::<T>();
         let known = STORE
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take(length);
-        let mut elements = known.unwrap_or_else(|| vec![T::zero(); length]);
+            .take(whole);
+        let mut elements = known.unwrap_or_else(|| vec![T::zero(); whole]);
         if cfg!(debug_assertions) {
             elements.fill(T::of(f64::NAN));
         }
-        Self { elements }
+        Self {
+            start: elements.as_ptr().align_offset(ALIGNMENT),
+            elements,
+            length,
+        }
     }
 
     /// `length` zeros.
     pub fn zeros(length: usize) -> Self {
         let mut buffer = Self::any(length);
-        buffer.elements.fill(T::zero());
+        buffer.fill(T::zero());
         buffer
     }
 }
 
-impl<T: Real> From<Vec<T>> for Buffer<T> {
-    fn from(elements: Vec<T>) -> Self {
-        Self { elements }
+impl<T: Real> From<&[T]> for Buffer<T> {
+    fn from(elements: &[T]) -> Self {
+        let mut buffer = Self::any(elements.len());
+        buffer.copy_from_slice(elements);
+        buffer
     }
 }
 
@@ -77,13 +90,13 @@ impl<T: Real> Deref for Buffer<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.elements
+        &self.elements[self.start..][..self.length]
     }
 }
 
 impl<T: Real> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.elements
+        &mut self.elements[self.start..][..self.length]
     }
 }
 
@@ -111,6 +124,7 @@ mod tests {
         let second = Buffer::<f32>::zeros(length);
         assert_eq!(second.as_ptr(), place);
         assert!(second.iter().all(|&x| x == 0.0));
+        assert!(second.as_ptr().addr().is_multiple_of(ALIGNMENT));
         assert_eq!(Buffer::<f64>::any(length).len(), length);
     }
 }

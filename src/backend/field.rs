@@ -122,7 +122,7 @@ impl<T: Real> Field<T> {
         };
         Ok(Self {
             extent,
-            elements: View::<T>::of(&tokens)?.to_vec().into(),
+            elements: View::<T>::of(&tokens)?[..].into(),
         })
     }
 
@@ -146,8 +146,9 @@ impl<T: Real> Field<T> {
 
 impl<T: Real> Clone for Field<T> {
     fn clone(&self) -> Self {
-        let mut copy = Self::any(self.extent);
-        copy.elements.copy_from_slice(&self.elements);
-        copy
+        Self {
+            extent: self.extent,
+            elements: self.elements[..].into(),
+        }
     }
 }

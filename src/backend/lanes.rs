@@ -71,8 +71,8 @@ impl<T: Real> Add for Lanes<T> {
 
     #[inline(always)]
     fn add(mut self, other: Self) -> Self {
-        for (a, b) in self.0.iter_mut().zip(other.0) {
-            *a += b;
+        for i in 0..LANES {
+            self.0[i] += other.0[i];
         }
         self
     }
@@ -83,8 +83,8 @@ impl<T: Real> Sub for Lanes<T> {
 
     #[inline(always)]
     fn sub(mut self, other: Self) -> Self {
-        for (a, b) in self.0.iter_mut().zip(other.0) {
-            *a -= b;
+        for i in 0..LANES {
+            self.0[i] -= other.0[i];
         }
         self
     }
@@ -95,8 +95,8 @@ impl<T: Real> Mul<T> for Lanes<T> {
 
     #[inline(always)]
     fn mul(mut self, factor: T) -> Self {
-        for a in &mut self.0 {
-            *a *= factor;
+        for i in 0..LANES {
+            self.0[i] *= factor;
         }
         self
     }

@@ -14,9 +14,10 @@ mod kernel;
 
 use std::ops::Range;
 
+use super::buffer::Buffer;
 use super::cpu::Real;
 use super::mask::Mask;
-use super::threads::{each, is_inside_pool};
+use super::threads::{each, is_alone};
 use finish::Rows;
 
 /// Rows that a tile computes at once: with two vectors a row, twelve sums of a 16-register
@@ -33,9 +34,9 @@ const BLOCK_ELEMENTS: usize = 1 << 16;
 const TASK_WORK: usize = 1 << 19;
 
 /// A frozen matrix `(depth, outputs)`.
-#[derive(Debug, Clone)]
-pub struct Packed<T> {
-    panels: Vec<T>,
+#[derive(Debug)]
+pub struct Packed<T: Real> {
+    panels: Buffer<T>,
     depth: usize,
     outputs: usize,
     width: usize,
@@ -45,7 +46,7 @@ impl<T: Real> Packed<T> {
     /// From the function that gives the element at `(depth, output)`.
     pub fn new(depth: usize, outputs: usize, element: impl Fn(usize, usize) -> T) -> Self {
         let width = T::panel_width();
-        let mut panels = vec![T::zero(); outputs.div_ceil(width) * depth * width];
+        let mut panels = Buffer::zeros(outputs.div_ceil(width) * depth * width);
         for (panel, elements) in panels.chunks_exact_mut((depth * width).max(1)).enumerate() {
             let first = panel * width;
             for (k, row) in elements.chunks_exact_mut(width).enumerate() {
@@ -232,7 +233,7 @@ pub fn multiply_each<T: Real>(x: &[T], w: &[Packed<T>], y: &mut [T], epilogue: E
 
 /// A part of a product: some rows, some panels.
 #[doc(hidden)]
-pub struct Part<'a, T> {
+pub struct Part<'a, T: Real> {
     x: &'a [T],
     w: &'a Packed<T>,
     /// The number of the matrix, of how many.
@@ -254,7 +255,7 @@ fn split([matrices, rows, panels]: [usize; 3], work: usize) -> [usize; 3] {
     /// Parts for each thread, so that one that is late does not keep the others waiting.
     const SLACK: usize = 2;
     let threads = rayon::current_num_threads();
-    if is_inside_pool() || threads == 1 {
+    if is_alone() || threads == 1 {
         return [1, 1, 1];
     }
     let wanted = (threads * SLACK).min(work / TASK_WORK).max(1);
@@ -278,12 +279,15 @@ pub trait Multiply: Sized {
     fn finish(rows: Rows<Self>);
 
     /// Computes a part; only [`multiply_each`] can make one.
-    fn multiply_part(part: Part<Self>, places: &Places<Self>);
+    fn multiply_part(part: Part<Self>, places: &Places<Self>)
+    where
+        Self: Real;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::threads::map_images;
 
     fn wave<T: Real>(count: usize, phase: f64) -> Vec<T> {
         let value = |i: usize| (i as f64 * 0.71 + phase).sin() + (i as f64 * 0.013).cos() * 0.3;
@@ -354,7 +358,7 @@ mod tests {
                     0.0
                 }
             });
-            assert_eq!(w.transposed().transposed().panels, w.panels);
+            assert_eq!(w.transposed().transposed().panels[..], w.panels[..]);
         }
     }
 
@@ -376,8 +380,10 @@ mod tests {
             y
         };
         let outside = run(&x);
-        let inside = rayon::scope(|_| rayon::join(|| run(&x), || ()).0);
-        assert_eq!(outside, inside);
+        let copies = vec![&x; rayon::current_num_threads()];
+        for alone in map_images(copies, |_, x| run(x)) {
+            assert_eq!(outside, alone);
+        }
         for row in [0, 5, 100] {
             let alone = run(&x[row * depth..][..depth]);
             assert_eq!(alone, outside[row * outputs..][..outputs]);

@@ -1,8 +1,10 @@
 //! The thread pool, and the rule by which a batch uses it.
 //!
-//! A batch with at least as many images as threads runs one image a thread; a smaller one runs
-//! its images one after the other and lets each matrix product use the pool. Either way every
-//! number is computed by the same instructions in the same order.
+//! A batch runs an image a thread as long as there are as many images as threads; those left over
+//! run one after the other, and each operation on them uses all threads. Either way every number
+//! is computed by the same instructions in the same order.
+
+use std::cell::Cell;
 
 use rayon::prelude::*;
 
@@ -21,17 +23,37 @@ pub fn use_threads(count: usize) -> Result<()> {
         })
 }
 
-/// Whether this thread is one of the pool's, each of which works alone.
-pub fn is_inside_pool() -> bool {
-    rayon::current_thread_index().is_some()
+thread_local! {
+    static IS_ALONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls `work` with `0..count`, in parallel unless this thread is one of the pool's.
+/// Whether what this thread does is one task of many, and so runs on this thread only.
+pub fn is_alone() -> bool {
+    IS_ALONE.get()
+}
+
+/// Runs a task of a parallel loop: loops within it are not parallel.
+fn alone<R>(task: impl FnOnce() -> R) -> R {
+    struct Before(bool);
+
+    impl Drop for Before {
+        fn drop(&mut self) {
+            IS_ALONE.set(self.0);
+        }
+    }
+
+    let _before = Before(IS_ALONE.replace(true));
+    task()
+}
+
+/// Calls `work` with `0..count`, in parallel unless this thread works alone.
 pub fn each(count: usize, work: impl Fn(usize) + Sync + Send) {
-    if count < 2 || is_inside_pool() {
+    if count < 2 || is_alone() {
         (0..count).for_each(work);
     } else {
-        (0..count).into_par_iter().for_each(work);
+        (0..count)
+            .into_par_iter()
+            .for_each(|index| alone(|| work(index)));
     }
 }
 
@@ -39,7 +61,7 @@ pub fn each(count: usize, work: impl Fn(usize) + Sync + Send) {
 pub const TASK_ELEMENTS: usize = 1 << 14;
 
 /// Calls `work` with the number and the elements of every row of `length` elements, in parallel
-/// unless this thread is one of the pool's.
+/// unless this thread works alone.
 pub fn each_row<T: Send>(elements: &mut [T], length: usize, work: impl Fn(usize, &mut [T]) + Sync) {
     if length == 0 {
         return;
@@ -50,13 +72,13 @@ pub fn each_row<T: Send>(elements: &mut [T], length: usize, work: impl Fn(usize,
         }
     };
     let rows_per_task = TASK_ELEMENTS.div_ceil(length);
-    if is_inside_pool() || elements.len() <= TASK_ELEMENTS {
+    if is_alone() || elements.len() <= TASK_ELEMENTS {
         rows(0, elements);
     } else {
         elements
             .par_chunks_mut(rows_per_task * length)
             .enumerate()
-            .for_each(|(task, elements)| rows(task * rows_per_task, elements));
+            .for_each(|(task, elements)| alone(|| rows(task * rows_per_task, elements)));
     }
 }
 
@@ -71,13 +93,13 @@ pub fn each_chunk<T: Send>(
         return;
     }
     let numbered = |(index, chunk): (usize, &mut [T])| work(index, chunk);
-    if is_inside_pool() || elements.len() <= length {
+    if is_alone() || elements.len() <= length {
         elements.chunks_mut(length).enumerate().for_each(numbered);
     } else {
         elements
             .par_chunks_mut(length)
             .enumerate()
-            .for_each(numbered);
+            .for_each(|chunk| alone(|| numbered(chunk)));
     }
 }
 
@@ -91,7 +113,7 @@ pub fn try_each_row<T: Send>(
         return Ok(());
     }
     let numbered = |(index, row): (usize, &mut [T])| work(index, row);
-    if is_inside_pool() || elements.len() <= TASK_ELEMENTS {
+    if is_alone() || elements.len() <= TASK_ELEMENTS {
         elements
             .chunks_exact_mut(length)
             .enumerate()
@@ -100,7 +122,7 @@ pub fn try_each_row<T: Send>(
         elements
             .par_chunks_exact_mut(length)
             .enumerate()
-            .try_for_each(numbered)
+            .try_for_each(|row| alone(|| numbered(row)))
     }
 }
 
@@ -113,7 +135,7 @@ pub fn each_two_rows<T: Send, U: Send>(
     if length == 0 || second_length == 0 {
         return;
     }
-    if is_inside_pool() || first.len() <= length {
+    if is_alone() || first.len() <= length {
         let rows = first
             .chunks_mut(length)
             .zip(second.chunks_mut(second_length));
@@ -125,17 +147,30 @@ pub fn each_two_rows<T: Send, U: Send>(
             .par_chunks_mut(length)
             .zip(second.par_chunks_mut(second_length))
             .enumerate()
-            .for_each(|(index, (first, second))| work(index, first, second));
+            .for_each(|(index, (first, second))| alone(|| work(index, first, second)));
     }
 }
 
-/// Calls `work` on every item, in parallel where there are enough of them to keep the pool busy;
-/// results come in the order of the items.
-pub fn map_images<T: Send, R: Send>(items: Vec<T>, work: impl Fn(usize, T) -> R + Sync) -> Vec<R> {
-    let numbered = |(index, item)| work(index, item);
-    if items.len() >= rayon::current_num_threads() {
-        items.into_par_iter().enumerate().map(numbered).collect()
-    } else {
-        items.into_iter().enumerate().map(numbered).collect()
-    }
+/// Calls `work` on every item, as many at a time as there are threads; those that are left over
+/// share the threads. Results come in the order of the items.
+pub fn map_images<T: Send, R: Send>(
+    mut items: Vec<T>,
+    work: impl Fn(usize, T) -> R + Sync,
+) -> Vec<R> {
+    let threads = rayon::current_num_threads();
+    let rest = items.split_off(items.len() / threads * threads);
+    let rounds = items.len();
+    let mut results: Vec<R> = items
+        .into_par_iter()
+        .enumerate()
+        .map(|(index, item)| alone(|| work(index, item)))
+        .collect();
+    // On a thread of the pool, which need not be woken for each loop.
+    results.extend(rayon::scope(|_| {
+        let numbered = rest.into_iter().enumerate();
+        numbered
+            .map(|(index, item)| work(rounds + index, item))
+            .collect::<Vec<R>>()
+    }));
+    results
 }

@@ -1,5 +1,14 @@
 //! What follows a product, on rows of outputs that were just written.
 
+#[cfg(target_arch = "x86_64")]
+use std::any::TypeId;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{__m256, _CMP_GT_OQ};
+#[cfg(target_arch = "x86_64")]
+use std::mem::transmute_copy;
+
+#[cfg(target_arch = "x86_64")]
+use pulp::x86::V3;
 use pulp::{Simd, WithSimd};
 
 use crate::backend::cpu::Real;
@@ -12,6 +21,18 @@ pub enum Last<'a> {
     Relu(&'a mut [u8]),
     /// Zero where a bit is not set.
     Gate(&'a [u8]),
+}
+
+impl Last<'_> {
+    /// With the bytes from number `first` on.
+    #[inline(always)]
+    fn from(&mut self, first: usize) -> Last<'_> {
+        match self {
+            Last::Keep => Last::Keep,
+            Last::Relu(bytes) => Last::Relu(&mut bytes[first..]),
+            Last::Gate(bytes) => Last::Gate(&bytes[first..]),
+        }
+    }
 }
 
 /// `row + bias + add`, then the last thing: in plain loops.
@@ -52,104 +73,156 @@ pub fn finish_plain<T: Real>(row: &mut [T], bias: Option<&[T]>, add: Option<&[T]
     }
 }
 
-/// Numbers whose bits fill whole bytes and whole vectors, for every width of vector.
-const GROUP: usize = 16;
+/// Numbers of a vector, at most.
+const MOST_LANES: usize = 16;
 
-/// The same for `f32`, in vectors: 16 numbers at a time, the rest in plain loops.
-#[inline(always)]
-pub fn finish_vectors<S: Simd>(
-    simd: S,
-    row: &mut [f32],
-    bias: Option<&[f32]>,
-    add: Option<&[f32]>,
-    last: Last,
-) {
-    let whole = row.len() / GROUP * GROUP;
-    let (head, tail) = row.split_at_mut(whole);
-    for values in [bias, add].into_iter().flatten() {
-        let (head, _) = S::as_mut_simd_f32s(head);
-        let (values, _) = S::as_simd_f32s(&values[..whole]);
-        for (y, value) in head.iter_mut().zip(values) {
-            *y = simd.add_f32s(*y, *value);
-        }
-    }
-    let rest = match last {
-        Last::Keep => Last::Keep,
-        Last::Relu(bytes) => {
-            let (bytes, rest) = bytes.split_at_mut(whole / 8);
-            rectify(simd, head, bytes);
-            Last::Relu(rest)
-        }
-        Last::Gate(bytes) => {
-            let (bytes, rest) = bytes.split_at(whole / 8);
-            gate(simd, head, bytes);
-            Last::Gate(rest)
-        }
-    };
-    if !tail.is_empty() {
-        finish_plain(
-            tail,
-            bias.map(|bias| &bias[whole..]),
-            add.map(|add| &add[whole..]),
-            rest,
-        );
-    }
-}
-
-/// `2^i` for the numbers of a group.
-const WEIGHTS: [f32; GROUP] = {
-    let mut weights = [1.0; GROUP];
+/// `2^i`, whose sums are exact.
+const POWERS: [f32; MOST_LANES] = {
+    let mut powers = [1.0; MOST_LANES];
     let mut i = 1;
-    while i < GROUP {
-        weights[i] = 2.0 * weights[i - 1];
+    while i < MOST_LANES {
+        powers[i] = 2.0 * powers[i - 1];
         i += 1;
     }
-    weights
+    powers
 };
 
-/// Bit `i` for the numbers of a group.
-const BITS: [u32; GROUP] = {
-    let mut bits = [1; GROUP];
+/// Bit `i`.
+const BITS: [u32; MOST_LANES] = {
+    let mut bits = [1; MOST_LANES];
     let mut i = 1;
-    while i < GROUP {
+    while i < MOST_LANES {
         bits[i] = 2 * bits[i - 1];
         i += 1;
     }
     bits
 };
 
+/// Bit `i` is set where number `i` of the vector is above zero.
 #[inline(always)]
-fn rectify<S: Simd>(simd: S, head: &mut [f32], bytes: &mut [u8]) {
+fn active<S: Simd>(simd: S, y: S::f32s) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    if TypeId::of::<S>() == TypeId::of::<V3>() {
+        // SAFETY: the token is a `V3`, whose vectors are `f32x8`, as wide as `__m256`.
+        let (v3, y) = unsafe {
+            (
+                transmute_copy::<S, V3>(&simd),
+                transmute_copy::<S::f32s, __m256>(&y),
+            )
+        };
+        let above = v3
+            .avx
+            ._mm256_cmp_ps::<_CMP_GT_OQ>(y, v3.avx._mm256_setzero_ps());
+        return v3.avx._mm256_movemask_ps(above) as u32;
+    }
     let zero = simd.splat_f32s(0.0);
-    let (weights, _) = S::as_simd_f32s(&WEIGHTS);
-    for (values, bytes) in head.chunks_exact_mut(GROUP).zip(bytes.chunks_exact_mut(2)) {
-        let (values, _) = S::as_mut_simd_f32s(values);
-        let mut sum = zero;
-        for (y, weight) in values.iter_mut().zip(weights) {
-            let active = simd.less_than_f32s(zero, *y);
-            sum = simd.add_f32s(sum, simd.select_f32s(active, *weight, zero));
-            // NaN is not active, yet has to reach the check of the result.
-            let inactive = simd.less_than_or_equal_f32s(*y, zero);
-            *y = simd.select_f32s(inactive, zero, *y);
+    let (powers, _) = S::as_simd_f32s(&POWERS);
+    let above = simd.less_than_f32s(zero, y);
+    simd.reduce_sum_f32s(simd.select_f32s(above, powers[0], zero)) as u32
+}
+
+/// What follows, on `V` vectors of a row, with as many numbers of a bias and a sum, and bits of a
+/// mask.
+#[inline(always)]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "what is only indexed by constants stays in registers"
+)]
+pub fn finish_group<S: Simd, const V: usize>(
+    simd: S,
+    mut y: [S::f32s; V],
+    bias: Option<&[f32]>,
+    add: Option<&[f32]>,
+    last: Last,
+) -> [S::f32s; V] {
+    let count = V * S::F32_LANES;
+    let zero = simd.splat_f32s(0.0);
+    if let Some(bias) = bias {
+        let (bias, _) = S::as_simd_f32s(&bias[..count]);
+        for v in 0..V {
+            y[v] = simd.add_f32s(y[v], bias[v]);
         }
-        // A sum of different powers of two up to 2^15 is exact.
-        let bits = simd.reduce_sum_f32s(sum) as u16;
-        bytes.copy_from_slice(&bits.to_le_bytes());
+    }
+    if let Some(add) = add {
+        let (add, _) = S::as_simd_f32s(&add[..count]);
+        for v in 0..V {
+            y[v] = simd.add_f32s(y[v], add[v]);
+        }
+    }
+    match last {
+        Last::Keep => {}
+        Last::Relu(bytes) => {
+            let mut bits = 0;
+            for v in 0..V {
+                bits |= u64::from(active(simd, y[v])) << (v * S::F32_LANES);
+                y[v] = rectified(simd, y[v]);
+            }
+            bytes[..count / 8].copy_from_slice(&bits.to_le_bytes()[..count / 8]);
+        }
+        Last::Gate(bytes) => {
+            // Byte by byte: eight read back at once would wait for two that were written.
+            let mut all = 0u64;
+            for (i, &byte) in bytes[..count / 8].iter().enumerate() {
+                all |= u64::from(byte) << (8 * i);
+            }
+            let bit = S::as_simd_u32s(&BITS).0[0];
+            for v in 0..V {
+                let own = simd.splat_u32s((all >> (v * S::F32_LANES)) as u32);
+                let passes = simd.greater_than_u32s(simd.and_u32s(own, bit), simd.splat_u32s(0));
+                y[v] = simd.select_f32s(passes, y[v], zero);
+            }
+        }
+    }
+    y
+}
+
+/// `max(y, 0)`, but NaN stays: it has to reach the check of the result.
+#[inline(always)]
+fn rectified<S: Simd>(simd: S, y: S::f32s) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    if S::IS_SCALAR {
+        simd.select_f32s(simd.less_than_f32s(y, zero), zero, y)
+    } else {
+        // x86 returns the second operand where one is NaN, Arm returns NaN. A selection would be
+        // compiled to a masked store, which takes longer than everything else here.
+        simd.max_f32s(zero, y)
     }
 }
 
+/// As [`finish_plain`] for `f32`, `V` vectors at a time, what is left over in plain loops.
 #[inline(always)]
-fn gate<S: Simd>(simd: S, head: &mut [f32], bytes: &[u8]) {
-    let zero = simd.splat_f32s(0.0);
-    let none = simd.splat_u32s(0);
-    let (bits, _) = S::as_simd_u32s(&BITS);
-    for (values, bytes) in head.chunks_exact_mut(GROUP).zip(bytes.chunks_exact(2)) {
-        let set = simd.splat_u32s(u32::from(bytes[0]) | u32::from(bytes[1]) << 8);
-        let (values, _) = S::as_mut_simd_f32s(values);
-        for (y, bits) in values.iter_mut().zip(bits) {
-            let active = simd.greater_than_u32s(simd.and_u32s(set, *bits), none);
-            *y = simd.select_f32s(active, *y, zero);
-        }
+pub fn finish_vectors<S: Simd, const V: usize>(
+    simd: S,
+    row: &mut [f32],
+    bias: Option<&[f32]>,
+    add: Option<&[f32]>,
+    mut last: Last,
+) {
+    let count = V * S::F32_LANES;
+    let mut groups = row.chunks_exact_mut(count);
+    let mut first = 0;
+    for group in &mut groups {
+        let (vectors, _) = S::as_mut_simd_f32s(group);
+        let mut y = [simd.splat_f32s(0.0); V];
+        y.copy_from_slice(vectors);
+        let y = finish_group(
+            simd,
+            y,
+            bias.map(|bias| &bias[first..]),
+            add.map(|add| &add[first..]),
+            last.from(first / 8),
+        );
+        vectors.copy_from_slice(&y);
+        first += count;
+    }
+    let rest = groups.into_remainder();
+    if !rest.is_empty() {
+        finish_plain(
+            rest,
+            bias.map(|bias| &bias[first..]),
+            add.map(|add| &add[first..]),
+            last.from(first / 8),
+        );
     }
 }
 
@@ -207,7 +280,10 @@ struct Vector<S>(S);
 impl<S: Simd> One<f32> for Vector<S> {
     #[inline(always)]
     fn finish(&self, row: &mut [f32], bias: Option<&[f32]>, add: Option<&[f32]>, last: Last) {
-        finish_vectors(self.0, row, bias, add, last);
+        match S::F32_LANES {
+            1 => finish_vectors::<S, 8>(self.0, row, bias, add, last),
+            _ => finish_vectors::<S, 2>(self.0, row, bias, add, last),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::finish::{Last, PlainOne, Rows, finish_plain, finish_vectors};
+use super::finish::{Last, PlainOne, Rows, finish_group, finish_plain};
 use super::{BLOCK_ELEMENTS, Mask8, Multiply, Part, Places, TILE_ROWS, WIDEST};
 use crate::backend::cpu::Real;
 
@@ -58,7 +58,7 @@ struct Place<'a, T> {
 /// The row and the panel belong to the caller's part, `count` is what the panel has of outputs, and
 /// no two places of one row and panel are alive at once.
 #[inline(always)]
-unsafe fn place<'a, T>(
+unsafe fn place<'a, T: Real>(
     part: &Part<T>,
     places: &Places<'a, T>,
     row: usize,
@@ -238,8 +238,9 @@ impl Vectors<'_> {
                 unsafe { place(part, self.places, row + r, first, count) };
             if count == V * S::F32_LANES {
                 let (y, _) = S::as_mut_simd_f32s(y);
+                let finished = finish_group(simd, sums[r], bias, add, last);
                 for v in 0..V {
-                    y[v] = sums[r][v];
+                    y[v] = finished[v];
                 }
             } else {
                 let mut whole = [0f32; WIDEST];
@@ -248,8 +249,8 @@ impl Vectors<'_> {
                     vectors[v] = sums[r][v];
                 }
                 y.copy_from_slice(&whole[..count]);
+                finish_plain(y, bias, add, last);
             }
-            finish_vectors(simd, y, bias, add, last);
         }
     }
 }

@@ -40,7 +40,7 @@ enum Method<T: Real> {
 /// Input channels and positions from which a 3x3 convolution goes through Winograd's filtering.
 /// Below, the transforms cost what the products save, and the embedded model's gradients keep the
 /// precision of direct sums: its few units make much of one ReLU that rounding turns.
-const WINOGRAD_CHANNELS: usize = 64;
+const WINOGRAD_CHANNELS: usize = 32;
 const WINOGRAD_POSITIONS: usize = 144;
 
 impl<T: Real> Conv<T> {
@@ -195,7 +195,7 @@ mod tests {
                     .elements
                     .iter()
                     .map(|y| (y * 3.0).cos())
-                    .collect::<Vec<_>>()
+                    .collect::<Vec<_>>()[..]
                     .into(),
             };
             apart.add(&add);

@@ -1,5 +1,7 @@
 //! Any convolution as a product of its patches (im2col) with a packed matrix.
 
+use std::ops::Range;
+
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::mask::Mask;
@@ -26,25 +28,15 @@ impl<T: Real> Patches<T> {
         }
     }
 
-    /// For the patch at output `(oy, ox)` and each of its rows: the row's number, and the input's
-    /// row and columns that lie inside, with where they start in the patch's row.
-    fn runs(
-        &self,
-        from: Extent,
-        (oy, ox): (usize, usize),
-        mut visit: impl FnMut(usize, usize, std::ops::Range<usize>, usize),
-    ) {
-        let left = (ox * self.stride) as isize - self.padding as isize;
-        let first = left.max(0) as usize;
-        let end = (left + self.kernel as isize).clamp(0, from.width as isize) as usize;
-        for ky in 0..self.kernel {
-            let Some(y) = (oy * self.stride + ky).checked_sub(self.padding) else {
-                continue;
-            };
-            if y < from.height && first < end {
-                visit(ky, y, first..end, (first as isize - left) as usize);
-            }
-        }
+    /// The columns of the input that patches at output column `ox` cover, as far as there are any,
+    /// and how many lie before them, in the padding.
+    fn columns(&self, from: Extent, ox: usize) -> (Range<usize>, usize) {
+        let left = ox * self.stride;
+        let first = left.saturating_sub(self.padding);
+        let end = (left + self.kernel)
+            .saturating_sub(self.padding)
+            .min(from.width);
+        (first.min(end)..end, first + self.padding - left)
     }
 
     pub fn forward(&self, x: &Field<T>, then: Forward<T>) -> (Field<T>, Option<Mask>) {
@@ -54,13 +46,16 @@ impl<T: Real> Patches<T> {
         each_row(&mut patches.elements, to.channels, |row, patch| {
             patch.fill(T::zero());
             let (image, position) = (row / to.positions(), row % to.positions());
-            let place = (position / to.width, position % to.width);
-            self.runs(from, place, |ky, y, columns, skip| {
-                let start = ((image * from.height + y) * from.width + columns.start) * channels;
-                let source = &x.elements[start..][..columns.len() * channels];
-                let target = (ky * self.kernel + skip) * channels;
-                patch[target..][..source.len()].copy_from_slice(source);
-            });
+            let (columns, skip) = self.columns(from, position % to.width);
+            for ky in 0..self.kernel {
+                let y = (position / to.width * self.stride + ky).wrapping_sub(self.padding);
+                if y < from.height {
+                    let start = ((image * from.height + y) * from.width + columns.start) * channels;
+                    let source = &x.elements[start..][..columns.len() * channels];
+                    let target = (ky * self.kernel + skip) * channels;
+                    patch[target..][..source.len()].copy_from_slice(source);
+                }
+            }
         });
         self.linear.forward(&patches, then)
     }
@@ -69,24 +64,26 @@ impl<T: Real> Patches<T> {
         let patches = self.linear.pullback(dy, Back::default());
         let (to, channels) = (patches.extent, self.inputs);
         let mut dx = Field::any(from);
-        let per_image = from.positions() * channels;
-        each_row(&mut dx.elements, per_image, |image, dx| {
+        each_row(&mut dx.elements, from.width * channels, |row, dx| {
             dx.fill(T::zero());
-            let patches = &patches.elements[image * to.positions() * to.channels..];
-            for (position, patch) in patches
-                .chunks_exact(to.channels)
-                .take(to.positions())
-                .enumerate()
-            {
-                let place = (position / to.width, position % to.width);
-                self.runs(from, place, |ky, y, columns, skip| {
-                    let start = (y * from.width + columns.start) * channels;
-                    let target = &mut dx[start..][..columns.len() * channels];
-                    let source = &patch[(ky * self.kernel + skip) * channels..];
+            let (image, y) = (row / from.height, row % from.height);
+            // The patches of output row `oy` reach rows from `oy * stride - padding` on.
+            let reach = y + self.padding;
+            let first = (reach + 1)
+                .saturating_sub(self.kernel)
+                .div_ceil(self.stride);
+            for oy in first..to.height.min(reach / self.stride + 1) {
+                let ky = reach - oy * self.stride;
+                for ox in 0..to.width {
+                    let (columns, skip) = self.columns(from, ox);
+                    let patch = ((image * to.height + oy) * to.width + ox) * to.channels;
+                    let source = patch + (ky * self.kernel + skip) * channels;
+                    let target = &mut dx[columns.start * channels..columns.end * channels];
+                    let source = &patches.elements[source..][..target.len()];
                     for (target, &source) in target.iter_mut().zip(source) {
                         *target += source;
                     }
-                });
+                }
             }
         });
         then.finish(&mut dx);
