@@ -1,0 +1,131 @@
+//! Times each operation of the encoder at the shapes of known models, forward and pullback, next to
+//! a single-precision product of matrices by the `gemm` crate: `cargo bench --bench operations`.
+//! Throughput is in multiply-adds of the direct algorithm, so that shares of the product's rate can
+//! be read off; a method that saves some can exceed it.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use candle_core::{DType, Device, Tensor};
+use criterion::{
+    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
+};
+use percept::backend::field::{Extent, Field};
+use percept::ops::conv::Conv;
+use percept::ops::linear::{Back, Forward};
+
+fn numbers(shape: &[usize]) -> Tensor {
+    let count: usize = shape.iter().product();
+    let values: Vec<f32> = (0..count)
+        .map(|i| ((i * 7919) % 2003) as f32 / 1001.0 - 1.0)
+        .collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor")
+}
+
+fn field(side: usize, channels: usize) -> Field<f32> {
+    Field::from_planes(&numbers(&[1, channels, side, side])).expect("a field")
+}
+
+/// The rate that shares refer to.
+fn sgemm(group: &mut BenchmarkGroup<WallTime>) {
+    const N: usize = 1024;
+    let (a, b) = (vec![0.5f32; N * N], vec![0.25f32; N * N]);
+    let mut c = vec![0f32; N * N];
+    group.throughput(Throughput::Elements((N * N * N) as u64));
+    group.bench_function("sgemm 1024", |bench| {
+        bench.iter(|| {
+            // SAFETY: three row-major matrices of N x N.
+            unsafe {
+                gemm::gemm(
+                    N,
+                    N,
+                    N,
+                    c.as_mut_ptr(),
+                    1,
+                    N as isize,
+                    false,
+                    a.as_ptr(),
+                    1,
+                    N as isize,
+                    b.as_ptr(),
+                    1,
+                    N as isize,
+                    0.0,
+                    1.0,
+                    false,
+                    false,
+                    false,
+                    gemm::Parallelism::Rayon(0),
+                );
+            }
+            black_box(&mut c);
+        });
+    });
+}
+
+/// inputs, outputs, kernel, stride, side of the input; what makes up RN50 at 224 pixels.
+const CONVOLUTIONS: [(usize, usize, usize, usize, usize); 16] = [
+    (3, 32, 3, 2, 224),
+    (32, 32, 3, 1, 112),
+    (32, 64, 3, 1, 112),
+    (64, 64, 1, 1, 56),
+    (64, 64, 3, 1, 56),
+    (64, 256, 1, 1, 56),
+    (256, 64, 1, 1, 56),
+    (128, 128, 3, 1, 56),
+    (512, 128, 1, 1, 28),
+    (128, 128, 3, 1, 28),
+    (128, 512, 1, 1, 28),
+    (1024, 256, 1, 1, 14),
+    (256, 256, 3, 1, 14),
+    (256, 1024, 1, 1, 14),
+    (512, 512, 3, 1, 7),
+    (2048, 512, 1, 1, 7),
+];
+
+fn convolutions(group: &mut BenchmarkGroup<WallTime>) {
+    for (inputs, outputs, kernel, stride, side) in CONVOLUTIONS {
+        let weight = numbers(&[outputs, inputs, kernel, kernel]);
+        let bias = Tensor::zeros(outputs, DType::F32, &Device::Cpu).expect("a tensor");
+        let conv = Conv::<f32>::new(&weight, &bias, stride, kernel / 2).expect("a convolution");
+        let x = field(side, inputs);
+        let relu = Forward {
+            add: None,
+            relu: true,
+        };
+        let (y, _) = conv.forward(&x, relu);
+        let (_, gate) = percept::ops::relu::forward(&x);
+        let back = Back {
+            add: None,
+            gate: Some(&gate),
+        };
+        let to: Extent = y.extent;
+        let work = to.rows() * outputs * inputs * kernel * kernel;
+        let name = format!("conv {kernel}x{kernel} {inputs}-{outputs} {side}px/{stride}");
+        group.throughput(Throughput::Elements(work as u64));
+        group.bench_function(format!("{name} forward"), |bench| {
+            bench.iter(|| rayon_scope(|| conv.forward(black_box(&x), relu)));
+        });
+        group.bench_function(format!("{name} pullback"), |bench| {
+            bench.iter(|| rayon_scope(|| conv.pullback(black_box(&y), x.extent, back)));
+        });
+    }
+}
+
+/// As an ascent runs: on a thread of the pool.
+fn rayon_scope<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
+}
+
+fn operations(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("operations");
+    group.warm_up_time(Duration::from_millis(300));
+    group.measurement_time(Duration::from_secs(1));
+    group.sample_size(20);
+    sgemm(&mut group);
+    convolutions(&mut group);
+    group.finish();
+}
+
+criterion_group!(benches, operations);
+criterion_main!(benches);
