@@ -175,7 +175,7 @@ fn names_drawings_in_a_style_that_training_never_saw() {
         .collect();
     let (first, among) = zero_shot(&load(), &tiles[..SPREAD], &names);
     assert!(
-        first >= 13 && among >= 25,
+        first >= 17 && among >= 26,
         "{first} and {among} of {SPREAD}"
     );
 }
@@ -187,7 +187,7 @@ fn reads_words_in_a_font_that_training_never_saw() {
     let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
     let (first, among) = zero_shot(&load(), &pictures, &names);
     assert!(
-        first >= 32 && among >= 36,
+        first >= 36 && among >= 39,
         "{first} and {among} of {SPREAD}"
     );
 }

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 MOST_SCALE = 100.0  # CLIP's limit
 MOST_POOLED_SCALE = 20.0
 FEW_LETTERS = 12.0  # divides the letter loss: about as many targets as a word has
+PEAK = 5.0  # deviations, about the most that one picture of forty can have
+PEAK_FROM = 1.0  # deviations above a channel's mean from which on a concept is one of its own
+PROFILE_MOMENTUM = 0.7  # a concept is met about every thirtieth step
 SPREAD_FLOOR = 0.05  # of a channel's mean, added to its deviation: rare channels must not be blown up
 
 
@@ -82,6 +85,39 @@ class LetterHead(nn.Module):
         return loss.sum(1).mean() / FEW_LETTERS
 
 
+def standardise(units: Tensor) -> Tensor:
+    """Each channel's deviations from its mean over the batch."""
+    floor = SPREAD_FLOOR * units.mean().detach() + 1e-4
+    return (units - units.mean(0)) / (units.std(0) + floor)
+
+
+class PeakLoss(nn.Module):
+    """Makes each unit answer more to the concepts that it already prefers, drawn and written.
+
+    Correlation alone is content with units that answer a little to many concepts. This keeps a
+    running profile of every unit, its deviations for each concept drawn and for each concept written,
+    and drives both views of a concept towards PEAK deviations in the units in which both profiles
+    stand out, the more they do. Which concept a unit takes is its own choice.
+    """
+
+    def __init__(self, concepts: int, channels: int) -> None:
+        super().__init__()
+        for kind in ("drawings", "words"):
+            self.register_buffer(kind, torch.zeros(concepts, channels))
+
+    def forward(self, views: Views, concepts: Tensor) -> Tensor:
+        """`concepts`: of the pairs of a drawing and a word, the last of the batch."""
+        first, second = (standardise(v[-len(concepts) :]) for v in views.units.chunk(2))
+        with torch.no_grad():
+            for kind, now in (("drawings", first), ("words", second)):
+                profile = getattr(self, kind)
+                profile[concepts] = torch.lerp(now, profile[concepts], PROFILE_MOMENTUM)
+            shared = torch.minimum(self.drawings[concepts], self.words[concepts])
+            weight = F.relu(shared - PEAK_FROM)
+        missing = F.relu(PEAK - first) + F.relu(PEAK - second)
+        return (weight * missing).sum() / (weight.sum() + 1.0) / (2 * PEAK)
+
+
 class ChannelLoss(nn.Module):
     """Makes each unit answer alike to both views of a concept, and unlike every other unit.
 
@@ -99,11 +135,6 @@ class ChannelLoss(nn.Module):
             self.register_buffer(kind, torch.zeros(channels, channels))
         self.register_buffer("started", torch.tensor(False))
 
-    @staticmethod
-    def standardise(units: Tensor) -> Tensor:
-        floor = SPREAD_FLOOR * units.mean().detach() + 1e-4
-        return (units - units.mean(0)) / (units.std(0) + floor)
-
     def decorrelate(self, kind: str, units: Tensor) -> Tensor:
         now = units.t() @ units / len(units)
         running = getattr(self, kind)
@@ -116,8 +147,8 @@ class ChannelLoss(nn.Module):
         """Same-channel loss, other-channel losses (drawings, words), and the correlation drawing-word."""
         first, second = views.units.chunk(2)
         drawn = len(first) - worded
-        a, b = self.standardise(first[:drawn]), self.standardise(second[:drawn])
-        pictured, printed = self.standardise(first[drawn:]), self.standardise(second[drawn:])
+        a, b = standardise(first[:drawn]), standardise(second[:drawn])
+        pictured, printed = standardise(first[drawn:]), standardise(second[drawn:])
         across, within = (pictured * printed).mean(0), (a * b).mean(0)
         same = (1 - across).pow(2).mean() + 0.5 * (1 - within).pow(2).mean()
         drawings = self.decorrelate("drawings", torch.cat([pictured, a, b]))

@@ -26,6 +26,7 @@ from losses import (
     MOST_SCALE,
     ChannelLoss,
     LetterHead,
+    PeakLoss,
     Views,
     bank_loss,
     batch_loss,
@@ -68,6 +69,7 @@ class Trainer:
         self.attack = Attack(self.model, settings, self.bf16, self.pool)
         self.letter_head = LetterHead(16 * settings.model.vision_width, LetterTargets(self.data).count)
         self.channel_loss = ChannelLoss(settings.model.last_channels, settings.correlation_momentum)
+        self.peak_loss = PeakLoss(len(self.data), settings.model.last_channels)
         self.pooled_scale = nn.Parameter(torch.tensor(math.log(FIRST_POOLED_SCALE)))
         self.model.load_state_dict(torch.load(work / "text.pt"), strict=False)
         self.optimiser = make_optimiser(self.model, self.letter_head, self.pooled_scale, settings)
@@ -88,6 +90,7 @@ class Trainer:
             "optimiser": self.optimiser,
             "letter_head": self.letter_head,
             "channel_loss": self.channel_loss,
+            "peak_loss": self.peak_loss,
         }
 
     def save(self, name: str) -> None:
@@ -147,6 +150,7 @@ class Trainer:
         pooled = pooled_loss(views, self.pooled())
         letters = self.letter_head(views, batch["letters"])
         same, drawings, words, correlation = self.channel_loss(views, worded)
+        peaks = self.peak_loss(views, batch["concepts"][-worded:])
         found = (views.embedding[-worded:] @ self.bank.t()).argmax(1) == batch["concepts"][-worded:]
         self.note(
             bank=bank,
@@ -154,6 +158,7 @@ class Trainer:
             pooled=pooled,
             letters=letters,
             corr=correlation,
+            peaks=peaks,
             offd=drawings,
             offw=words,
             words=found.float().mean(),
@@ -166,6 +171,7 @@ class Trainer:
             + settings.letters(progress) * letters
             + settings.correlation(progress) * same
             + settings.decorrelation(progress) * others
+            + settings.peaks(progress) * peaks
         )
 
     def train_step(self, batch: dict[str, Tensor]) -> None:
