@@ -52,20 +52,25 @@ def environment(folder: Path) -> None:
 
 def weights(name: str) -> Path:
     """A state dict of random numbers in OpenAI's layout."""
+    file = WORK / f"{name}.safetensors"
+    if not file.exists():
+        subprocess.run(this("--make-weights", name), check=True)
+    return file
+
+
+def make_weights(name: str) -> None:
+    """In a process of its own: the memory of this one would count as that of those it starts."""
     import open_clip
     import torch
     from safetensors.torch import save_file
 
-    file = WORK / f"{name}.safetensors"
-    if not file.exists():
-        torch.manual_seed(0)
-        model = open_clip.create_model(name)
-        state = {k: v.clone().contiguous() for k, v in model.state_dict().items() if k != "attn_mask"}
-        for key, value in state.items():
-            if key.endswith("bn3.weight"):  # zero at first, which would leave out half of the work
-                value.fill_(0.5)
-        save_file(state, file)
-    return file
+    torch.manual_seed(0)
+    model = open_clip.create_model(name)
+    state = {k: v.clone().contiguous() for k, v in model.state_dict().items() if k != "attn_mask"}
+    for key, value in state.items():
+        if key.endswith("bn3.weight"):  # zero at first, which would leave out half of the work
+            value.fill_(0.5)
+    save_file(state, WORK / f"{name}.safetensors")
 
 
 def torch_model(name: str):
@@ -140,14 +145,20 @@ def lucent_ascent(name: str, batch: int, steps: int) -> None:
     print(time.perf_counter() - start)
 
 
-def measure(command: list) -> tuple[list[float], float]:
-    """The seconds that a process prints, and its peak memory in MB."""
+def finished(command: list) -> tuple[str, float]:
+    """What a process prints, and its peak memory in MB."""
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True, cwd=WORK)
     printed = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{command} failed")
-    return [float(line) for line in printed.split()], usage.ru_maxrss / 1024
+    return printed, usage.ru_maxrss / 1024
+
+
+def measure(command: list) -> tuple[list[float], float]:
+    """The seconds that a process prints, and its peak memory in MB."""
+    printed, memory = finished(command)
+    return [float(line) for line in printed.split()], memory
 
 
 def this(*arguments) -> list:
@@ -172,12 +183,9 @@ def percept_ascent(program: Path, name: str, batch: int, steps: int) -> tuple[li
     units = f"layer4.2.sum:0..{batch}"
     command = [program, "render", units, "--model", weights(name), "--size", 224, "--steps", steps]
     command += ["--batch", batch, "--out", out]
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, cwd=WORK)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{command} failed")
+    _, memory = finished(command)
     sidecar = json.loads(max(out.glob("*.json"), key=lambda f: f.stat().st_mtime).read_text())
-    return [sidecar["timing"]["seconds"]], usage.ru_maxrss / 1024
+    return [sidecar["timing"]["seconds"]], memory
 
 
 def compare(name: str, peer, ours, pairs: int) -> dict:
@@ -221,7 +229,7 @@ def machine() -> dict:
     cpu = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
     version = lambda *command: subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout.strip()
     return {
-        "command": " ".join(sys.argv[:1] and ["python", "benches/peers/run.py", *sys.argv[1:]]),
+        "command": " ".join(["python", "benches/peers/run.py", *sys.argv[1:]]),
         "cpu": cpu, "cores": os.cpu_count(), "system": platform.platform(),
         "rustc": version("rustc", "--version"), "percept": version("git", "rev-parse", "HEAD"),
         "profile": {k: v for k, v in os.environ.items() if k.startswith("CARGO_PROFILE")},
@@ -233,13 +241,16 @@ def machine() -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Times percept against PyTorch and lucent.")
     parser.add_argument("--out", type=Path, help="folder for raw.json and README.md")
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=5, help="at least 1 (default 5)")
     parser.add_argument("--only", default="", help="comparisons whose name holds this text")
     parser.add_argument("--venv", type=Path, default=WORK / "venv")
+    parser.add_argument("--make-weights", help=argparse.SUPPRESS)
     parser.add_argument("--torch-step", nargs=5, help=argparse.SUPPRESS)
     parser.add_argument("--lucent-ascent", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
+    if options.make_weights:
+        return make_weights(options.make_weights)
     if options.torch_step:
         name, module, *numbers = options.torch_step
         return torch_step(name, module, *map(int, numbers))

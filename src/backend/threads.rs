@@ -62,24 +62,20 @@ pub const TASK_ELEMENTS: usize = 1 << 14;
 
 /// Calls `work` with the number and the elements of every row of `length` elements, in parallel
 /// unless this thread works alone.
-pub fn each_row<T: Send>(elements: &mut [T], length: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+pub fn each_row<T: Send>(
+    elements: &mut [T],
+    length: usize,
+    work: impl Fn(usize, &mut [T]) + Sync + Send,
+) {
     if length == 0 {
         return;
     }
-    let rows = |first: usize, rows: &mut [T]| {
-        for (index, row) in rows.chunks_exact_mut(length).enumerate() {
-            work(first + index, row);
-        }
-    };
     let rows_per_task = TASK_ELEMENTS.div_ceil(length);
-    if is_alone() || elements.len() <= TASK_ELEMENTS {
-        rows(0, elements);
-    } else {
-        elements
-            .par_chunks_mut(rows_per_task * length)
-            .enumerate()
-            .for_each(|(task, elements)| alone(|| rows(task * rows_per_task, elements)));
-    }
+    each_chunk(elements, rows_per_task * length, |task, rows| {
+        for (index, row) in rows.chunks_exact_mut(length).enumerate() {
+            work(task * rows_per_task + index, row);
+        }
+    });
 }
 
 /// Calls `work` with the number and the elements of every chunk of `length` elements, the last of

@@ -24,7 +24,7 @@ pub enum Last<'a> {
 }
 
 impl Last<'_> {
-    /// With the bytes from number `first` on.
+    /// With the bytes from byte `first` on.
     #[inline(always)]
     fn from(&mut self, first: usize) -> Last<'_> {
         match self {
@@ -76,26 +76,26 @@ pub fn finish_plain<T: Real>(row: &mut [T], bias: Option<&[T]>, add: Option<&[T]
 /// Numbers of a vector, at most.
 const MOST_LANES: usize = 16;
 
-/// `2^i`, whose sums are exact.
-const POWERS: [f32; MOST_LANES] = {
-    let mut powers = [1.0; MOST_LANES];
-    let mut i = 1;
-    while i < MOST_LANES {
-        powers[i] = 2.0 * powers[i - 1];
-        i += 1;
-    }
-    powers
-};
-
 /// Bit `i`.
 const BITS: [u32; MOST_LANES] = {
-    let mut bits = [1; MOST_LANES];
-    let mut i = 1;
+    let mut bits = [0; MOST_LANES];
+    let mut i = 0;
     while i < MOST_LANES {
-        bits[i] = 2 * bits[i - 1];
+        bits[i] = 1 << i;
         i += 1;
     }
     bits
+};
+
+/// The same as numbers, whose sums are exact.
+const POWERS: [f32; MOST_LANES] = {
+    let mut powers = [0.0; MOST_LANES];
+    let mut i = 0;
+    while i < MOST_LANES {
+        powers[i] = BITS[i] as f32;
+        i += 1;
+    }
+    powers
 };
 
 /// Bit `i` is set where number `i` of the vector is above zero.
@@ -247,14 +247,8 @@ impl<T: Real> Rows<'_, T> {
         let (length, stride) = (self.length, self.length.div_ceil(8));
         let mut last = self.last;
         for (index, row) in self.rows.chunks_exact_mut(length).enumerate() {
-            let bytes = index * stride..(index + 1) * stride;
-            let last = match &mut last {
-                Last::Keep => Last::Keep,
-                Last::Relu(all) => Last::Relu(&mut all[bytes]),
-                Last::Gate(all) => Last::Gate(&all[bytes]),
-            };
             let add = self.add.map(|add| &add[index * length..][..length]);
-            one.finish(row, self.bias, add, last);
+            one.finish(row, self.bias, add, last.from(index * stride));
         }
     }
 }

@@ -39,7 +39,7 @@ def pretrain(work: Path, settings: Settings) -> None:
     optimiser = torch.optim.AdamW(
         parameters.values(), lr=RATE, betas=settings.betas, weight_decay=WEIGHT_DECAY
     )
-    start, step, seconds = time.monotonic(), 0, settings.text_until * settings.spread_from * settings.minutes * 60
+    start, step, seconds = time.monotonic(), 0, settings.text_seconds
     while (progress := (time.monotonic() - start) / seconds) < 1:
         for group in optimiser.param_groups:
             group["lr"] = (

@@ -83,6 +83,11 @@ class Settings:
     gradient_alignment: float = 0.0
     gradient_every: int = 4
 
+    @property
+    def text_seconds(self) -> float:
+        """Of the text encoder's training, the first of the run."""
+        return self.text_until * self.spread_from * self.minutes * 60
+
     def learning(self, progress: float) -> float:
         """Progress of the first part."""
         return min(1.0, progress / self.spread_from)

@@ -73,7 +73,7 @@ class Trainer:
         self.pooled_scale = nn.Parameter(torch.tensor(math.log(FIRST_POOLED_SCALE)))
         self.model.load_state_dict(torch.load(work / "text.pt"), strict=False)
         self.optimiser = make_optimiser(self.model, self.letter_head, self.pooled_scale, settings)
-        self.state = State(elapsed=settings.text_until * settings.spread_from * settings.minutes * 60)
+        self.state = State(elapsed=settings.text_seconds)
         self.bank = torch.empty(0)
         self.sums: dict[str, float] = {}
         if (work / "checkpoint.pt").exists():
