@@ -121,13 +121,19 @@ pub fn ascend(
         if watch.should_stop() || climbers.iter().all(Result::is_err) {
             break;
         }
-        map_images(climbers.iter_mut().collect(), |_, slot| {
+        let climb = |_, slot: &mut Result<Climber>| {
             if let Ok(climber) = slot
                 && let Err(error) = climber.step(step, start)
             {
                 *slot = Err(error);
             }
-        });
+        };
+        let mut slots: Vec<_> = climbers.iter_mut().collect();
+        if step == 0 {
+            // By itself, so that all threads pack the weights that it is the first to need.
+            map_images(slots.drain(..1).collect(), climb);
+        }
+        map_images(slots, climb);
         steps_done = step + 1;
         watch.stepped(steps_done);
     }

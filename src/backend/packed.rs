@@ -17,7 +17,7 @@ use std::ops::Range;
 use super::buffer::Buffer;
 use super::cpu::Real;
 use super::mask::Mask;
-use super::threads::{each, is_alone};
+use super::threads::{each, each_row, is_alone};
 use finish::Rows;
 
 /// Rows that a tile computes at once: with two vectors a row, twelve sums of a 16-register
@@ -44,17 +44,17 @@ pub struct Packed<T: Real> {
 
 impl<T: Real> Packed<T> {
     /// From the function that gives the element at `(depth, output)`.
-    pub fn new(depth: usize, outputs: usize, element: impl Fn(usize, usize) -> T) -> Self {
+    pub fn new(depth: usize, outputs: usize, element: impl Fn(usize, usize) -> T + Sync) -> Self {
         let width = T::panel_width();
         let mut panels = Buffer::zeros(outputs.div_ceil(width) * depth * width);
-        for (panel, elements) in panels.chunks_exact_mut((depth * width).max(1)).enumerate() {
+        each_row(&mut panels, depth * width, |panel, elements| {
             let first = panel * width;
             for (k, row) in elements.chunks_exact_mut(width).enumerate() {
                 for (o, value) in row.iter_mut().enumerate().take(outputs - first) {
                     *value = element(k, first + o);
                 }
             }
-        }
+        });
         Self {
             panels,
             depth,

@@ -5,6 +5,7 @@
 //! is computed by the same instructions in the same order.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
@@ -54,6 +55,18 @@ pub fn each(count: usize, work: impl Fn(usize) + Sync + Send) {
         (0..count)
             .into_par_iter()
             .for_each(|index| alone(|| work(index)));
+    }
+}
+
+/// What the cell holds; made if it is empty. It is made outside the cell's lock: a thread that waits
+/// for parts of the work takes on other tasks, which may want the same cell.
+pub fn get_or_make<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
+    match cell.get() {
+        Some(made) => made,
+        None => {
+            let made = make();
+            cell.get_or_init(|| made)
+        }
     }
 }
 

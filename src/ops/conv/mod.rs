@@ -17,6 +17,7 @@ use super::linear::{Back, Forward, Linear, elements};
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::mask::Mask;
+use crate::backend::threads::get_or_make;
 use crate::error::Result;
 use patches::Patches;
 use winograd::Winograd;
@@ -93,7 +94,7 @@ impl<T: Real> Conv<T> {
                 least_positions,
             } => match x.extent.positions() >= *least_positions {
                 true => winograd.forward(x, then),
-                false => patches.get_or_init(|| winograd.patches()).forward(x, then),
+                false => get_or_make(patches, || winograd.patches()).forward(x, then),
             },
         }
     }
@@ -109,9 +110,7 @@ impl<T: Real> Conv<T> {
                 least_positions,
             } => match from.positions() >= *least_positions {
                 true => winograd.pullback(dy, then),
-                false => patches
-                    .get_or_init(|| winograd.patches())
-                    .pullback(dy, from, then),
+                false => get_or_make(patches, || winograd.patches()).pullback(dy, from, then),
             },
         }
     }

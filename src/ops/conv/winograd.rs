@@ -24,7 +24,7 @@ use crate::backend::lanes::vectorised;
 use crate::backend::mask::Mask;
 use crate::backend::packed::finish::{Last, Rows};
 use crate::backend::packed::{Epilogue, Packed, multiply_each};
-use crate::backend::threads::{each_row, each_two_rows};
+use crate::backend::threads::{each_row, each_two_rows, get_or_make};
 use crate::ops::linear::{Back, Forward, Linear};
 use grid::{Grid, InputTile, OutputRow};
 use transform::{ELEMENTS, Filters, OUT, transform_filters};
@@ -85,7 +85,7 @@ impl<T: Real> Winograd<T> {
     }
 
     pub fn forward(&self, x: &Field<T>, then: Forward<T>) -> (Field<T>, Option<Mask>) {
-        let filters = self.filters.get_or_init(|| {
+        let filters = get_or_make(&self.filters, || {
             transform_filters((self.inputs, self.outputs), |i, o, y, x| {
                 self.at(i, o, y, x)
             })
@@ -101,7 +101,7 @@ impl<T: Real> Winograd<T> {
     }
 
     pub fn pullback(&self, dy: &Field<T>, then: Back<T>) -> Field<T> {
-        let turned = self.turned.get_or_init(|| {
+        let turned = get_or_make(&self.turned, || {
             transform_filters((self.outputs, self.inputs), |o, i, y, x| {
                 self.at(i, o, 2 - y, 2 - x)
             })

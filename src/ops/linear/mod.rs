@@ -9,6 +9,7 @@ use crate::backend::cpu::Real;
 use crate::backend::field::Field;
 use crate::backend::mask::Mask;
 use crate::backend::packed::{Epilogue, Finish, Packed, multiply};
+use crate::backend::threads::get_or_make;
 use crate::error::Result;
 
 /// What happens to a map's output before it is stored.
@@ -72,7 +73,7 @@ impl<T: Real> Linear<T> {
     /// From the function that gives the weight between an input and an output.
     pub fn of(
         (inputs, outputs): (usize, usize),
-        element: impl Fn(usize, usize) -> T,
+        element: impl Fn(usize, usize) -> T + Sync,
         bias: Option<Vec<T>>,
     ) -> Self {
         Self {
@@ -105,7 +106,7 @@ impl<T: Real> Linear<T> {
     /// `dx = dy . W`.
     pub fn pullback(&self, dy: &Field<T>, then: Back<T>) -> Field<T> {
         let mut dx = Field::any(dy.extent.with_channels(self.weight.depth()));
-        let weight = self.transposed.get_or_init(|| self.weight.transposed());
+        let weight = get_or_make(&self.transposed, || self.weight.transposed());
         let epilogue = Epilogue {
             bias: None,
             add: then.add.map(|add| &add.elements[..]),

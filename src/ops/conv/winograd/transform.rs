@@ -1,8 +1,10 @@
 //! The constants of F(4x4, 3x3), and the transforms of filters, inputs and outputs.
 
+use crate::backend::buffer::Buffer;
 use crate::backend::cpu::Real;
 use crate::backend::lanes::Lanes;
 use crate::backend::packed::Packed;
+use crate::backend::threads::each_chunk;
 
 /// Side of an input tile, of an output tile, and elements of an input tile.
 pub const IN: usize = 6;
@@ -56,23 +58,27 @@ pub type Filters<T> = Vec<Packed<T>>;
 /// `filter(from, to, y, x)` transformed.
 pub fn transform_filters<T: Real>(
     (from, to): (usize, usize),
-    filter: impl Fn(usize, usize, usize, usize) -> T,
+    filter: impl Fn(usize, usize, usize, usize) -> T + Sync,
 ) -> Filters<T> {
-    let mut transformed = vec![T::zero(); ELEMENTS * from * to];
-    for i in 0..from {
-        for o in 0..to {
-            for (row, left) in FILTER.iter().enumerate() {
-                let part: [f64; 3] = std::array::from_fn(|x| {
-                    (0..3).map(|y| left[y] * filter(i, o, y, x).to_f64()).sum()
-                });
+    let mut transformed = Buffer::any(ELEMENTS * from * to);
+    // A chunk holds a row of elements: all that `left`, the row of `G` for it, goes into.
+    each_chunk(&mut transformed, IN * from * to, |row, chunk| {
+        let left = FILTER[row];
+        for i in 0..from {
+            for o in 0..to {
+                let mut part = [0.0; 3];
+                for (x, part) in part.iter_mut().enumerate() {
+                    for (y, left) in left.into_iter().enumerate() {
+                        *part += left * filter(i, o, y, x).to_f64();
+                    }
+                }
                 for (column, right) in FILTER.iter().enumerate() {
                     let value: f64 = (0..3).map(|x| part[x] * right[x]).sum();
-                    let element = row * IN + column;
-                    transformed[(element * from + i) * to + o] = T::of(value);
+                    chunk[(column * from + i) * to + o] = T::of(value);
                 }
             }
         }
-    }
+    });
     transformed
         .chunks_exact((from * to).max(1))
         .map(|matrix| Packed::new(from, to, |i, o| matrix[i * to + o]))
