@@ -17,7 +17,7 @@ use crate::render::Renderer;
 
 /// The unit that `percept render` shows when none is named: one of the embedded model's that
 /// people recognise.
-const SHOWPIECE: &str = "80";
+const SHOWPIECE: &str = "655";
 
 /// Images in flight at once unless told otherwise; each holds its activations.
 const DEFAULT_BATCH: usize = 8;

@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 MOST_SCALE = 100.0  # CLIP's limit
 MOST_POOLED_SCALE = 20.0
 FEW_LETTERS = 12.0  # divides the letter loss: about as many targets as a word has
 PEAK = 5.0  # deviations, about the most that one picture of forty can have
-PEAK_FROM = 1.0  # deviations above a channel's mean from which on a concept is one of its own
+PEAK_FROM = 0.5  # deviations above a channel's mean from which on a matched concept is driven
+MATCH_EVERY = 50  # steps
 PROFILE_MOMENTUM = 0.7  # a concept is met about every thirtieth step
 SPREAD_FLOOR = 0.05  # of a channel's mean, added to its deviation: rare channels must not be blown up
 
@@ -92,18 +94,26 @@ def standardise(units: Tensor) -> Tensor:
 
 
 class PeakLoss(nn.Module):
-    """Makes each unit answer more to the concepts that it already prefers, drawn and written.
+    """Makes each unit answer more to one concept of its own, drawn and written.
 
-    Correlation alone is content with units that answer a little to many concepts. This keeps a
-    running profile of every unit, its deviations for each concept drawn and for each concept written,
-    and drives both views of a concept towards PEAK deviations in the units in which both profiles
-    stand out, the more they do. Which concept a unit takes is its own choice.
+    Correlation alone is content with units that answer a little to many concepts, and with several
+    units for one concept. This keeps a running profile of every unit, its deviations for each concept
+    drawn and for each concept written. Units and concepts are matched one to one so that the matched
+    units' profiles, the lesser of both, are largest in sum; both views of a concept are driven towards
+    PEAK deviations in its own unit, the more it stands out there already.
     """
 
     def __init__(self, concepts: int, channels: int) -> None:
         super().__init__()
         for kind in ("drawings", "words"):
             self.register_buffer(kind, torch.zeros(concepts, channels))
+        self.register_buffer("owned", torch.full((concepts,), -1))  # the concept's unit
+        self.until_match = 0
+
+    def match(self) -> None:
+        concepts, units = linear_sum_assignment(torch.minimum(self.drawings, self.words).numpy(), maximize=True)
+        self.owned.fill_(-1)
+        self.owned[torch.from_numpy(concepts)] = torch.from_numpy(units)
 
     def forward(self, views: Views, concepts: Tensor) -> Tensor:
         """`concepts`: of the pairs of a drawing and a word, the last of the batch."""
@@ -112,9 +122,14 @@ class PeakLoss(nn.Module):
             for kind, now in (("drawings", first), ("words", second)):
                 profile = getattr(self, kind)
                 profile[concepts] = torch.lerp(now, profile[concepts], PROFILE_MOMENTUM)
-            shared = torch.minimum(self.drawings[concepts], self.words[concepts])
-            weight = F.relu(shared - PEAK_FROM)
-        missing = F.relu(PEAK - first) + F.relu(PEAK - second)
+            if self.until_match == 0:
+                self.match()
+            self.until_match = (self.until_match or MATCH_EVERY) - 1
+            unit = self.owned[concepts]
+            rows = torch.arange(len(concepts))[unit >= 0]
+            unit, owner = unit[rows], concepts[rows]
+            weight = F.relu(torch.minimum(self.drawings[owner, unit], self.words[owner, unit]) - PEAK_FROM)
+        missing = F.relu(PEAK - first[rows, unit]) + F.relu(PEAK - second[rows, unit])
         return (weight * missing).sum() / (weight.sum() + 1.0) / (2 * PEAK)
 
 

@@ -47,8 +47,8 @@ class Settings:
 
     # The second part: it starts at this share of the run. Without it a unit in three repeated another
     # one (effective rank 35 of the drawings, 58 distinct concepts), whatever the first part's weights;
-    # without the loss on peaks 149 units were mutual, with it 274.
-    spread_from: float = 98 / 163
+    # without the loss on peaks there were 91 distinct concepts, with it 274.
+    spread_from: float = 98 / 170
     spread_rate: float = 1e-3
     spread_same_channel: float = 3.0
     spread_other_channels: float = 0.15

@@ -40,6 +40,7 @@ from settings import Settings
 from watch import Watch
 
 CHECKPOINT_SECONDS = 120
+LONGEST_STEP = 10.0  # seconds: more means that the run was stopped, or the computer asleep
 WATCH_SECONDS = 400
 REPORT_EVERY = 50  # steps
 PREFETCH = 6  # batches, so that the trainer does not wait while other jobs hold a core
@@ -232,7 +233,7 @@ class Trainer:
             batch = next(batches)
             self.train_step(batch)
             now = time.monotonic()
-            self.state.elapsed += now - last
+            self.state.elapsed += min(now - last, LONGEST_STEP)
             share.value, last = self.progress, now
             if self.state.step % REPORT_EVERY == 0:
                 self.report(self.state.step - reported[0], now - reported[1])
