@@ -89,12 +89,14 @@ impl<T: Real> From<&[T]> for Buffer<T> {
 impl<T: Real> Deref for Buffer<T> {
     type Target = [T];
 
+    #[inline(always)]
     fn deref(&self) -> &[T] {
         &self.elements[self.start..][..self.length]
     }
 }
 
 impl<T: Real> DerefMut for Buffer<T> {
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.elements[self.start..][..self.length]
     }

@@ -5,12 +5,19 @@ use std::ops::{Deref, Range};
 use candle_core::{Device, Shape, Storage, Tensor, WithDType};
 use gemm::Parallelism;
 
+use super::lanes::Vectorised;
 use super::packed::Multiply;
 use crate::error::{Error, Kind, Result};
 
 /// The element types of the CPU kernels: `f32` for work, `f64` for checks.
 pub trait Real:
-    WithDType + num_traits::Float + num_traits::NumAssign + realfft::FftNum + Default + Multiply
+    WithDType
+    + num_traits::Float
+    + num_traits::NumAssign
+    + realfft::FftNum
+    + Default
+    + Multiply
+    + Vectorised
 {
     /// Rounds from `f64`.
     #[inline(always)]

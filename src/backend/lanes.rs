@@ -1,13 +1,8 @@
-//! Eight numbers at a time, for loops that a compiler would not find by itself.
-
-use std::ops::{Add, Mul, Sub};
+//! Loops over vectors, as wide as the machine has them.
 
 use pulp::{Arch, Simd, WithSimd};
 
 use super::cpu::Real;
-
-/// Numbers of a [`Lanes`].
-pub const LANES: usize = 8;
 
 /// A loop that gains from wide vectors.
 pub trait Loop {
@@ -32,72 +27,144 @@ pub fn vectorised(work: impl Loop) {
     Arch::new().dispatch(Wide(work));
 }
 
-/// Eight numbers.
-#[derive(Debug, Clone, Copy)]
-pub struct Lanes<T>(pub [T; LANES]);
+/// As [`Loop`], for one that names its vectors, because a compiler would not find them.
+pub trait VectorLoop<T> {
+    /// Runs it; see [`Loop::run`].
+    fn run<V: Vectors<T>>(self, vectors: V);
+}
 
-impl<T: Real> Lanes<T> {
-    /// The first numbers of a slice, zeros after its end.
-    #[inline(always)]
-    pub fn load(from: &[T]) -> Self {
-        match from.first_chunk() {
-            Some(whole) => Self(*whole),
-            None => {
-                let mut lanes = [T::zero(); LANES];
-                lanes[..from.len()].copy_from_slice(from);
-                Self(lanes)
+/// Operations on vectors of some numbers of type `T`.
+pub trait Vectors<T>: Copy {
+    /// Some numbers.
+    type Vector: Copy;
+
+    /// How many.
+    const LANES: usize;
+
+    /// One number in all places.
+    fn splat(self, value: T) -> Self::Vector;
+
+    /// The first numbers of a slice.
+    fn load(self, from: &[T]) -> Self::Vector;
+
+    /// Into the first numbers of a slice.
+    fn store(self, vector: Self::Vector, to: &mut [T]);
+
+    /// `a + b`.
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// `a - b`.
+    fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// `a * b + c`, rounded once on machines that can.
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+}
+
+/// Element types that have loops over vectors.
+pub trait Vectorised: Sized {
+    /// Runs a loop with the vectors that this machine has for the type.
+    fn vectorised(work: impl VectorLoop<Self>);
+}
+
+impl Vectorised for f32 {
+    fn vectorised(work: impl VectorLoop<Self>) {
+        struct Wide<L>(L);
+
+        impl<L: VectorLoop<f32>> WithSimd for Wide<L> {
+            type Output = ();
+
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, simd: S) {
+                self.0.run(Single(simd));
             }
         }
-    }
 
-    /// Writes as many numbers as the slice takes.
-    #[inline(always)]
-    pub fn store(self, to: &mut [T]) {
-        match to.first_chunk_mut() {
-            Some(whole) => *whole = self.0,
-            None => to.copy_from_slice(&self.0[..to.len()]),
-        }
-    }
-
-    /// Zeros.
-    #[inline(always)]
-    pub fn zero() -> Self {
-        Self([T::zero(); LANES])
+        Arch::new().dispatch(Wide(work));
     }
 }
 
-impl<T: Real> Add for Lanes<T> {
-    type Output = Self;
-
-    #[inline(always)]
-    fn add(mut self, other: Self) -> Self {
-        for i in 0..LANES {
-            self.0[i] += other.0[i];
-        }
-        self
+/// `f64` is for checks: one number at a time.
+impl Vectorised for f64 {
+    fn vectorised(work: impl VectorLoop<Self>) {
+        work.run(One);
     }
 }
 
-impl<T: Real> Sub for Lanes<T> {
-    type Output = Self;
+#[derive(Clone, Copy)]
+struct Single<S>(S);
+
+impl<S: Simd> Vectors<f32> for Single<S> {
+    type Vector = S::f32s;
+
+    const LANES: usize = S::F32_LANES;
 
     #[inline(always)]
-    fn sub(mut self, other: Self) -> Self {
-        for i in 0..LANES {
-            self.0[i] -= other.0[i];
-        }
-        self
+    fn splat(self, value: f32) -> S::f32s {
+        self.0.splat_f32s(value)
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> S::f32s {
+        S::as_simd_f32s(&from[..S::F32_LANES]).0[0]
+    }
+
+    #[inline(always)]
+    fn store(self, vector: S::f32s, to: &mut [f32]) {
+        S::as_mut_simd_f32s(&mut to[..S::F32_LANES]).0[0] = vector;
+    }
+
+    #[inline(always)]
+    fn add(self, a: S::f32s, b: S::f32s) -> S::f32s {
+        self.0.add_f32s(a, b)
+    }
+
+    #[inline(always)]
+    fn sub(self, a: S::f32s, b: S::f32s) -> S::f32s {
+        self.0.sub_f32s(a, b)
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
+        self.0.mul_add_e_f32s(a, b, c)
     }
 }
 
-impl<T: Real> Mul<T> for Lanes<T> {
-    type Output = Self;
+/// Vectors of one number, for what is left over.
+#[derive(Clone, Copy)]
+pub struct One;
+
+impl<T: Real> Vectors<T> for One {
+    type Vector = T;
+
+    const LANES: usize = 1;
 
     #[inline(always)]
-    fn mul(mut self, factor: T) -> Self {
-        for i in 0..LANES {
-            self.0[i] *= factor;
-        }
-        self
+    fn splat(self, value: T) -> T {
+        value
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[T]) -> T {
+        from[0]
+    }
+
+    #[inline(always)]
+    fn store(self, vector: T, to: &mut [T]) {
+        to[0] = vector;
+    }
+
+    #[inline(always)]
+    fn add(self, a: T, b: T) -> T {
+        a + b
+    }
+
+    #[inline(always)]
+    fn sub(self, a: T, b: T) -> T {
+        a - b
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: T, b: T, c: T) -> T {
+        a.mul_add(b, c)
     }
 }

@@ -30,6 +30,9 @@ const WIDEST: usize = 32;
 /// Elements of `x` that are read against one panel after another, about half of a 512 KiB cache.
 const BLOCK_ELEMENTS: usize = 1 << 16;
 
+/// Elements of a matrix from which on it is better not to read it twice.
+const FAR_ELEMENTS: usize = 1 << 19;
+
 /// Multiply-adds below which a second thread costs more than it saves.
 const TASK_WORK: usize = 1 << 19;
 
@@ -209,8 +212,11 @@ pub fn multiply_each<T: Real>(x: &[T], w: &[Packed<T>], y: &mut [T], epilogue: E
         },
     };
     let panels = outputs.div_ceil(width);
-    let [matrix_tasks, row_tasks, panel_tasks] =
-        split([w.len(), rows, panels], rows * depth * outputs * w.len());
+    let [matrix_tasks, row_tasks, panel_tasks] = split(
+        [w.len(), rows, panels],
+        rows * depth * outputs * w.len(),
+        w[0].panels.len() > FAR_ELEMENTS,
+    );
     let places = &places;
     each(matrix_tasks * row_tasks * panel_tasks, |task| {
         let (matrices, part) = (
@@ -221,6 +227,7 @@ pub fn multiply_each<T: Real>(x: &[T], w: &[Packed<T>], y: &mut [T], epilogue: E
             let part = Part {
                 x,
                 w: &w[index],
+                next: &w[(index + 1) % w.len()],
                 index,
                 matrices: w.len(),
                 rows: share(rows, row_tasks, part / panel_tasks),
@@ -236,6 +243,8 @@ pub fn multiply_each<T: Real>(x: &[T], w: &[Packed<T>], y: &mut [T], epilogue: E
 pub struct Part<'a, T: Real> {
     x: &'a [T],
     w: &'a Packed<T>,
+    /// The matrix whose turn is next.
+    next: &'a Packed<T>,
     /// The number of the matrix, of how many.
     index: usize,
     matrices: usize,
@@ -251,7 +260,7 @@ impl<T: Real> Part<'_, T> {
 }
 
 /// Into how many parts matrices, rows and panels are cut, for the threads that there are.
-fn split([matrices, rows, panels]: [usize; 3], work: usize) -> [usize; 3] {
+fn split([matrices, rows, panels]: [usize; 3], work: usize, is_far: bool) -> [usize; 3] {
     /// Parts for each thread, so that one that is late does not keep the others waiting.
     const SLACK: usize = 2;
     let threads = rayon::current_num_threads();
@@ -260,8 +269,16 @@ fn split([matrices, rows, panels]: [usize; 3], work: usize) -> [usize; 3] {
     }
     let wanted = (threads * SLACK).min(work / TASK_WORK).max(1);
     let matrix_tasks = wanted.min(matrices);
-    let row_tasks = (rows / (4 * TILE_ROWS)).clamp(1, wanted.div_ceil(matrix_tasks));
-    let panel_tasks = wanted.div_ceil(matrix_tasks * row_tasks).min(panels.max(1));
+    let wanted = wanted.div_ceil(matrix_tasks);
+    let most_rows = (rows / (4 * TILE_ROWS)).max(1);
+    let (row_tasks, panel_tasks) = if is_far {
+        // Each panel is read by one task only.
+        let panel_tasks = wanted.min(panels.max(1));
+        (wanted.div_ceil(panel_tasks).min(most_rows), panel_tasks)
+    } else {
+        let row_tasks = wanted.min(most_rows);
+        (row_tasks, wanted.div_ceil(row_tasks).min(panels.max(1)))
+    };
     [matrix_tasks, row_tasks, panel_tasks]
 }
 

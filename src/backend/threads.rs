@@ -160,6 +160,29 @@ pub fn each_two_rows<T: Send, U: Send>(
     }
 }
 
+/// As [`each_two_rows`], for rows that take long: as many at a time as there are threads; those that
+/// are left over run in turn, and loops within them are parallel.
+pub fn each_two_rows_in_rounds<T: Send, U: Send>(
+    (first, length): (&mut [T], usize),
+    (second, second_length): (&mut [U], usize),
+    work: impl Fn(usize, &mut [T], &mut [U]) + Sync + Send,
+) {
+    if length == 0 || second_length == 0 {
+        return;
+    }
+    let threads = rayon::current_num_threads();
+    let rounds = first.len().div_ceil(length) / threads * threads;
+    let (first, rest) = first.split_at_mut(first.len().min(rounds * length));
+    let (second, second_rest) = second.split_at_mut(second.len().min(rounds * second_length));
+    each_two_rows((first, length), (second, second_length), &work);
+    let rest = rest
+        .chunks_mut(length)
+        .zip(second_rest.chunks_mut(second_length));
+    for (index, (first, second)) in rest.enumerate() {
+        work(rounds + index, first, second);
+    }
+}
+
 /// Calls `work` on every item, as many at a time as there are threads; those that are left over
 /// share the threads. Results come in the order of the items.
 pub fn map_images<T: Send, R: Send>(

@@ -1,45 +1,65 @@
-//! The tiles: up to six rows by one panel, in registers.
+//! The tiles: up to six rows by one panel, in registers ([`vectors`]).
+
+mod vectors;
 
 use std::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
-
-use super::finish::{Last, PlainOne, Rows, finish_group, finish_plain};
-use super::{BLOCK_ELEMENTS, Mask8, Multiply, Part, Places, TILE_ROWS, WIDEST};
+use super::finish::{Last, PlainOne, Rows, finish_plain};
+use super::{BLOCK_ELEMENTS, FAR_ELEMENTS, Mask8, Multiply, Part, Places, TILE_ROWS};
 use crate::backend::cpu::Real;
 
 /// The panel width of `f64`, whose tiles are plain loops.
 const PLAIN_WIDTH: usize = 8;
 
 /// Computes tiles.
-trait Tiles {
+trait Tiles<T> {
     /// A few rows by one panel. Inlined, not a closure: a closure would be compiled for the
     /// smallest machine.
-    fn tile(&self, rows: Range<usize>, panel: usize);
+    fn tile(&self, rows: Range<usize>, panel: usize, ahead: Ahead<T>);
+}
+
+/// What a tile fetches for those after it, while it computes: of the panel that comes next, one
+/// depth in `every`, from `first` on. The tiles of a panel share the next one among themselves.
+#[derive(Clone, Copy)]
+struct Ahead<T> {
+    panel: *const T,
+    first: usize,
+    every: usize,
 }
 
 /// Every tile of a part: rows in blocks that stay in the cache, panels within a block, and within
 /// a panel tiles of almost equal heights.
 #[inline(always)]
-fn for_each_tile<T: Real>(part: &Part<T>, tiles: &impl Tiles) {
+fn for_each_tile<T: Real>(part: &Part<T>, tiles: &impl Tiles<T>) {
     let rows = &part.rows;
     let block = if part.w.panels.len() <= BLOCK_ELEMENTS {
         // The whole matrix stays in the cache: rows are written, and summed with others, in order.
         TILE_ROWS
     } else {
-        (BLOCK_ELEMENTS / part.w.depth.max(1)).max(TILE_ROWS)
+        let most = BLOCK_ELEMENTS << u32::from(part.w.panels.len() > FAR_ELEMENTS);
+        let most = (most / part.w.depth.max(1)).max(TILE_ROWS);
+        rows.len().div_ceil(rows.len().div_ceil(most).max(1)).max(1)
     };
+    let is_far = part.w.panels.len() * part.matrices > BLOCK_ELEMENTS;
     let mut start = rows.start;
     while start < rows.end {
         let end = rows.end.min(start + block);
         for panel in part.panels.clone() {
+            let next = match panel + 1 < part.panels.end {
+                true => part.w.panel(panel + 1),
+                false => part.next.panel(part.panels.start),
+            };
             let mut row = start;
-            let mut left = (end - start).div_ceil(TILE_ROWS);
-            while row < end {
-                let height = (end - row).div_ceil(left);
-                tiles.tile(row..row + height, panel);
+            let count = (end - start).div_ceil(TILE_ROWS);
+            for tile in 0..count {
+                let height = (end - row).div_ceil(count - tile);
+                let ahead = Ahead {
+                    panel: next.as_ptr(),
+                    first: if is_far { tile } else { usize::MAX },
+                    every: count,
+                };
+                tiles.tile(row..row + height, panel, ahead);
                 row += height;
-                left -= 1;
             }
         }
         start = end;
@@ -121,8 +141,8 @@ struct Plain<'a> {
     places: &'a Places<'a, f64>,
 }
 
-impl Tiles for Plain<'_> {
-    fn tile(&self, rows: Range<usize>, panel: usize) {
+impl Tiles<f64> for Plain<'_> {
+    fn tile(&self, rows: Range<usize>, panel: usize, _: Ahead<f64>) {
         let (part, w) = (self.part, self.part.w);
         let first = panel * PLAIN_WIDTH;
         for row in rows {
@@ -141,153 +161,4 @@ impl Tiles for Plain<'_> {
             finish_plain(y, bias, add, last);
         }
     }
-}
-
-impl Multiply for f32 {
-    fn panel_width() -> usize {
-        Arch::new().dispatch(PanelWidth)
-    }
-
-    fn finish(rows: Rows<Self>) {
-        Arch::new().dispatch(rows);
-    }
-
-    fn multiply_part(part: Part<Self>, places: &Places<Self>) {
-        Arch::new().dispatch(Vectors { part, places });
-    }
-}
-
-/// Vectors of a panel: two, or four of those with only four lanes.
-#[inline(always)]
-fn vectors<S: Simd>() -> usize {
-    if S::F32_LANES <= 4 { 4 } else { 2 }
-}
-
-struct PanelWidth;
-
-impl WithSimd for PanelWidth {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        (vectors::<S>() * S::F32_LANES).max(8)
-    }
-}
-
-struct Vectors<'a> {
-    part: Part<'a, f32>,
-    places: &'a Places<'a, f32>,
-}
-
-impl WithSimd for Vectors<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let part = &self.part;
-        match vectors::<S>() {
-            4 if S::F32_LANES == 1 => for_each_tile(part, &Wide::<S, 8> { work: &self, simd }),
-            4 => for_each_tile(part, &Wide::<S, 4> { work: &self, simd }),
-            _ => for_each_tile(part, &Wide::<S, 2> { work: &self, simd }),
-        }
-    }
-}
-
-/// Tiles of `f32` in panels of `V` vectors.
-struct Wide<'a, S, const V: usize> {
-    work: &'a Vectors<'a>,
-    simd: S,
-}
-
-impl<S: Simd, const V: usize> Tiles for Wide<'_, S, V> {
-    #[inline(always)]
-    fn tile(&self, rows: Range<usize>, panel: usize) {
-        let (work, simd) = (self.work, self.simd);
-        match rows.len() {
-            6 => work.tile::<S, 6, V>(simd, rows.start, panel),
-            5 => work.tile::<S, 5, V>(simd, rows.start, panel),
-            4 => work.tile::<S, 4, V>(simd, rows.start, panel),
-            3 => work.tile::<S, 3, V>(simd, rows.start, panel),
-            2 => work.tile::<S, 2, V>(simd, rows.start, panel),
-            _ => work.tile::<S, 1, V>(simd, rows.start, panel),
-        }
-    }
-}
-
-impl Vectors<'_> {
-    /// `R` rows by one panel of `V` vectors.
-    #[inline(always)]
-    #[expect(
-        clippy::manual_memcpy,
-        clippy::needless_range_loop,
-        reason = "what is only indexed by constants stays in registers"
-    )]
-    fn tile<S: Simd, const R: usize, const V: usize>(&self, simd: S, row: usize, panel: usize) {
-        let (part, depth) = (&self.part, self.part.w.depth);
-        let (w, _) = S::as_simd_f32s(part.w.panel(panel));
-        let stride = part.matrices * depth;
-        let x = &part.x[part.source(row)..][..(R - 1) * stride + depth];
-        // SAFETY: the panel holds `V` vectors for each of `depth` numbers, and `x` holds `R` rows of
-        // `depth` numbers, `stride` apart, as sliced above.
-        let sums = unsafe { sums::<S, R, V>(simd, x.as_ptr(), stride, depth, w.as_ptr()) };
-        let first = panel * V * S::F32_LANES;
-        let count = (V * S::F32_LANES).min(part.w.outputs - first);
-        for r in 0..R {
-            // SAFETY: the row and the panel are of this part.
-            let Place { y, bias, add, last } =
-                unsafe { place(part, self.places, row + r, first, count) };
-            if count == V * S::F32_LANES {
-                let (y, _) = S::as_mut_simd_f32s(y);
-                let finished = finish_group(simd, sums[r], bias, add, last);
-                for v in 0..V {
-                    y[v] = finished[v];
-                }
-            } else {
-                let mut whole = [0f32; WIDEST];
-                let (vectors, _) = S::as_mut_simd_f32s(&mut whole);
-                for v in 0..V {
-                    vectors[v] = sums[r][v];
-                }
-                y.copy_from_slice(&whole[..count]);
-                finish_plain(y, bias, add, last);
-            }
-        }
-    }
-}
-
-/// The sums of `R` rows of `x`, `stride` apart, by a panel. By value, so that they stay in
-/// registers.
-///
-/// # Safety
-/// `x` leads to `R` rows of `depth` numbers, `w` to `depth * V` vectors.
-#[inline(always)]
-#[expect(
-    clippy::needless_range_loop,
-    reason = "what is only indexed by constants stays in registers"
-)]
-unsafe fn sums<S: Simd, const R: usize, const V: usize>(
-    simd: S,
-    x: *const f32,
-    stride: usize,
-    depth: usize,
-    w: *const S::f32s,
-) -> [[S::f32s; V]; R] {
-    let mut sums = [[simd.splat_f32s(0.0); V]; R];
-    let mut k = 0;
-    while k < depth {
-        let mut own = [simd.splat_f32s(0.0); V];
-        for v in 0..V {
-            // SAFETY: see above.
-            own[v] = unsafe { w.add(k * V + v).read() };
-        }
-        for r in 0..R {
-            // SAFETY: see above.
-            let x = simd.splat_f32s(unsafe { x.add(r * stride + k).read() });
-            for v in 0..V {
-                sums[r][v] = simd.mul_add_e_f32s(x, own[v], sums[r][v]);
-            }
-        }
-        k += 1;
-    }
-    sums
 }

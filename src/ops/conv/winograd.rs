@@ -20,11 +20,10 @@ use super::patches::Patches;
 use crate::backend::buffer::Buffer;
 use crate::backend::cpu::Real;
 use crate::backend::field::Field;
-use crate::backend::lanes::vectorised;
 use crate::backend::mask::Mask;
 use crate::backend::packed::finish::{Last, Rows};
 use crate::backend::packed::{Epilogue, Packed, multiply_each};
-use crate::backend::threads::{each_row, each_two_rows, get_or_make};
+use crate::backend::threads::{each_row, each_two_rows, each_two_rows_in_rounds, get_or_make};
 use crate::ops::linear::{Back, Forward, Linear};
 use grid::{Grid, InputTile, OutputRow};
 use transform::{ELEMENTS, Filters, OUT, transform_filters};
@@ -129,13 +128,14 @@ fn run<T: Real>(
     let (positions, row) = (extent.positions(), OUT * extent.width);
     let across = extent.width.div_ceil(OUT);
     let band = TILES.div_ceil(across.max(1));
+    let zeros = Buffer::zeros(extent.channels);
     let per_image = (
         y.elements.chunks_exact_mut((positions * outputs).max(1)),
         mask.bytes
             .chunks_exact_mut((positions * mask.stride).max(1)),
     );
     for (image, (y, bytes)) in per_image.0.zip(per_image.1).enumerate() {
-        each_two_rows(
+        each_two_rows_in_rounds(
             (y, band * row * outputs),
             (bytes, band * row * mask.stride),
             |index, y, bytes| {
@@ -148,9 +148,10 @@ fn run<T: Real>(
                 };
                 let mut input = Buffer::any(grid.tiles() * ELEMENTS * extent.channels);
                 each_row(&mut input, ELEMENTS * extent.channels, |tile, values| {
-                    vectorised(InputTile {
+                    T::vectorised(InputTile {
                         grid: &grid,
                         x,
+                        zeros: &zeros,
                         tile,
                         values,
                     });
@@ -161,7 +162,7 @@ fn run<T: Real>(
                     (y, row * outputs),
                     (bytes, row * mask.stride),
                     |tile_row, y, bytes| {
-                        vectorised(OutputRow {
+                        T::vectorised(OutputRow {
                             grid: &grid,
                             product: &product[tile_row * across * ELEMENTS * outputs..],
                             outputs,

@@ -1,9 +1,9 @@
 //! Tiles of one image: where they lie, and their transforms.
 
-use super::transform::{ELEMENTS, IN, OUT, to_input, to_output};
+use super::transform::{ELEMENTS, IN, OUT, Transform};
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
-use crate::backend::lanes::{LANES, Lanes, Loop};
+use crate::backend::lanes::{One, VectorLoop, Vectors};
 
 /// Some rows of tiles of one image.
 pub struct Grid {
@@ -20,103 +20,92 @@ impl Grid {
     pub fn tiles(&self) -> usize {
         self.rows * self.across
     }
-
-    /// `B^T d B` of one tile, for all channels: [`ELEMENTS`] rows of channels.
-    #[inline(always)]
-    fn transform_input<T: Real>(&self, x: &Field<T>, tile: usize, values: &mut [T]) {
-        let Extent {
-            height,
-            width,
-            channels,
-            ..
-        } = self.extent;
-        let (top, left) = (
-            (self.top + tile / self.across) * OUT,
-            tile % self.across * OUT,
-        );
-        let place = |y: usize, x: usize| {
-            // The tile begins one position above and to the left of its outputs.
-            let (y, x) = (top + y, left + x);
-            let inside = (1..=height).contains(&y) && (1..=width).contains(&x);
-            inside.then(|| ((self.image * height + y - 1) * width + x - 1) * channels)
-        };
-        let mut places = [[None; IN]; IN];
-        for (y, places) in places.iter_mut().enumerate() {
-            for (x, found) in places.iter_mut().enumerate() {
-                *found = place(y, x);
-            }
-        }
-        for first in (0..channels).step_by(LANES) {
-            let count = LANES.min(channels - first);
-            let mut half = [[Lanes::zero(); IN]; IN];
-            for column in 0..IN {
-                let mut d = [Lanes::zero(); IN];
-                for (d, places) in d.iter_mut().zip(&places) {
-                    if let Some(place) = places[column] {
-                        *d = Lanes::load(&x.elements[place + first..][..count]);
-                    }
-                }
-                let transformed = to_input(d);
-                for (half, value) in half.iter_mut().zip(transformed) {
-                    half[column] = value;
-                }
-            }
-            for (row, half) in half.into_iter().enumerate() {
-                for (column, value) in to_input(half).into_iter().enumerate() {
-                    let element = row * IN + column;
-                    value.store(&mut values[element * channels + first..][..count]);
-                }
-            }
-        }
-    }
-
-    /// `A^T M A` of one tile into the rows of `y` that it covers.
-    #[inline(always)]
-    fn transform_output<T: Real>(&self, product: &[T], column: usize, outputs: usize, y: &mut [T]) {
-        let width = self.extent.width;
-        let rows = y.len() / (width * outputs);
-        let left = column * OUT;
-        for first in (0..outputs).step_by(LANES) {
-            let count = LANES.min(outputs - first);
-            let mut half = [[Lanes::zero(); IN]; OUT];
-            for column in 0..IN {
-                let mut m = [Lanes::zero(); IN];
-                for (row, m) in m.iter_mut().enumerate() {
-                    let element = row * IN + column;
-                    *m = Lanes::load(&product[element * outputs + first..][..count]);
-                }
-                for (half, value) in half.iter_mut().zip(to_output(m)) {
-                    half[column] = value;
-                }
-            }
-            for (row, half) in half.into_iter().enumerate().take(rows) {
-                for (column, value) in to_output(half).into_iter().enumerate() {
-                    if left + column < width {
-                        let place = (row * width + left + column) * outputs + first;
-                        value.store(&mut y[place..][..count]);
-                    }
-                }
-            }
-        }
-    }
 }
 
-/// The transform of one tile of the input.
+/// The transform of one tile of the input, `B^T d B`: [`ELEMENTS`] rows of channels.
 pub struct InputTile<'a, T: Real> {
     pub grid: &'a Grid,
     pub x: &'a Field<T>,
+    /// As many as there are channels: what lies in the padding.
+    pub zeros: &'a [T],
     pub tile: usize,
     pub values: &'a mut [T],
 }
 
-impl<T: Real> Loop for InputTile<'_, T> {
+impl<'a, T: Real> InputTile<'a, T> {
+    /// The channels at the place `(y, x)` of the tile.
     #[inline(always)]
-    fn run(self) {
-        self.grid.transform_input(self.x, self.tile, self.values);
+    fn channels(&self, y: usize, x: usize) -> &'a [T] {
+        let Grid { extent, image, .. } = *self.grid;
+        // The tile begins one position above and to the left of its outputs.
+        let y = (self.grid.top + self.tile / self.grid.across) * OUT + y;
+        let x = self.tile % self.grid.across * OUT + x;
+        if (1..=extent.height).contains(&y) && (1..=extent.width).contains(&x) {
+            let position = (image * extent.height + y - 1) * extent.width + x - 1;
+            &self.x.elements[position * extent.channels..][..extent.channels]
+        } else {
+            self.zeros
+        }
+    }
+
+    /// Some channels, from `first` on.
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "what is only indexed by constants stays in registers"
+    )]
+    fn some<V: Vectors<T>>(
+        transform: Transform<T, V>,
+        vectors: V,
+        places: &[[&[T]; IN]; IN],
+        first: usize,
+        values: &mut [T],
+    ) {
+        let channels = values.len() / ELEMENTS;
+        let none = vectors.splat(T::zero());
+        let mut half = [[none; IN]; IN];
+        for column in 0..IN {
+            let mut d = [none; IN];
+            for row in 0..IN {
+                d[row] = vectors.load(&places[row][column][first..]);
+            }
+            let d = transform.to_input(d);
+            for row in 0..IN {
+                half[row][column] = d[row];
+            }
+        }
+        for row in 0..IN {
+            let d = transform.to_input(half[row]);
+            for column in 0..IN {
+                let place = (row * IN + column) * channels + first;
+                vectors.store(d[column], &mut values[place..]);
+            }
+        }
     }
 }
 
-/// The transforms of one row of tiles of the output.
+impl<T: Real> VectorLoop<T> for InputTile<'_, T> {
+    #[inline(always)]
+    fn run<V: Vectors<T>>(self, vectors: V) {
+        let mut places = [[self.zeros; IN]; IN];
+        for (y, places) in places.iter_mut().enumerate() {
+            for (x, place) in places.iter_mut().enumerate() {
+                *place = self.channels(y, x);
+            }
+        }
+        let (transform, one) = (Transform::new(vectors), Transform::new(One));
+        let channels = self.grid.extent.channels;
+        let whole = channels / V::LANES * V::LANES;
+        for first in (0..whole).step_by(V::LANES) {
+            Self::some(transform, vectors, &places, first, self.values);
+        }
+        for first in whole..channels {
+            Self::some(one, One, &places, first, self.values);
+        }
+    }
+}
+
+/// The transforms of one row of tiles of the output, `A^T M A`.
 pub struct OutputRow<'a, T: Real> {
     pub grid: &'a Grid,
     pub product: &'a [T],
@@ -124,13 +113,60 @@ pub struct OutputRow<'a, T: Real> {
     pub y: &'a mut [T],
 }
 
-impl<T: Real> Loop for OutputRow<'_, T> {
+impl<T: Real> OutputRow<'_, T> {
+    /// Some channels, from `first` on, of the tile in a column.
     #[inline(always)]
-    fn run(self) {
-        for column in 0..self.grid.across {
-            let product = &self.product[column * ELEMENTS * self.outputs..];
-            self.grid
-                .transform_output(product, column, self.outputs, self.y);
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "what is only indexed by constants stays in registers"
+    )]
+    fn some<V: Vectors<T>>(
+        &mut self,
+        transform: Transform<T, V>,
+        vectors: V,
+        tile: usize,
+        first: usize,
+    ) {
+        let (width, outputs) = (self.grid.extent.width, self.outputs);
+        let rows = self.y.len() / (width * outputs);
+        let product = &self.product[tile * ELEMENTS * outputs..][..ELEMENTS * outputs];
+        let none = vectors.splat(T::zero());
+        let mut half = [[none; IN]; OUT];
+        for column in 0..IN {
+            let mut m = [none; IN];
+            for row in 0..IN {
+                m[row] = vectors.load(&product[(row * IN + column) * outputs + first..]);
+            }
+            let m = transform.to_output(m);
+            for row in 0..OUT {
+                half[row][column] = m[row];
+            }
+        }
+        for row in 0..OUT {
+            let m = transform.to_output(half[row]);
+            for column in 0..OUT {
+                let x = tile * OUT + column;
+                if row < rows && x < width {
+                    let place = (row * width + x) * outputs + first;
+                    vectors.store(m[column], &mut self.y[place..]);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Real> VectorLoop<T> for OutputRow<'_, T> {
+    #[inline(always)]
+    fn run<V: Vectors<T>>(mut self, vectors: V) {
+        let (transform, one) = (Transform::new(vectors), Transform::new(One));
+        let whole = self.outputs / V::LANES * V::LANES;
+        for tile in 0..self.grid.across {
+            for first in (0..whole).step_by(V::LANES) {
+                self.some(transform, vectors, tile, first);
+            }
+            for first in whole..self.outputs {
+                self.some(one, One, tile, first);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::backend::buffer::Buffer;
 use crate::backend::cpu::Real;
-use crate::backend::lanes::Lanes;
+use crate::backend::lanes::Vectors;
 use crate::backend::packed::Packed;
 use crate::backend::threads::each_chunk;
 
@@ -21,34 +21,64 @@ const FILTER: [[f64; 3]; IN] = [
     [0.0, 0.0, 1.0],
 ];
 
-/// `B^T`, on six values.
-#[inline(always)]
-pub fn to_input<T: Real>(d: [Lanes<T>; IN]) -> [Lanes<T>; IN] {
-    let (two, four, five) = (T::of(2.0), T::of(4.0), T::of(5.0));
-    let (a, b) = (d[4] - d[2] * four, d[3] - d[1] * four);
-    let (c, e) = (d[4] - d[2], (d[3] - d[1]) * two);
-    [
-        d[0] * four - d[2] * five + d[4],
-        a + b,
-        a - b,
-        c + e,
-        c - e,
-        d[1] * four - d[3] * five + d[5],
-    ]
+/// The transforms on vectors, with their constants in registers.
+#[derive(Clone, Copy)]
+pub struct Transform<T, V: Vectors<T>> {
+    vectors: V,
+    two: V::Vector,
+    minus_two: V::Vector,
+    four: V::Vector,
+    minus_four: V::Vector,
+    minus_five: V::Vector,
+    eight: V::Vector,
 }
 
-/// `A^T`, from six values to four.
-#[inline(always)]
-pub fn to_output<T: Real>(m: [Lanes<T>; IN]) -> [Lanes<T>; OUT] {
-    let (two, four, eight) = (T::of(2.0), T::of(4.0), T::of(8.0));
-    let (a, b) = (m[1] + m[2], m[1] - m[2]);
-    let (c, d) = (m[3] + m[4], m[3] - m[4]);
-    [
-        m[0] + a + c,
-        b + d * two,
-        a + c * four,
-        b + d * eight + m[5],
-    ]
+impl<T: Real, V: Vectors<T>> Transform<T, V> {
+    #[inline(always)]
+    pub fn new(vectors: V) -> Self {
+        Self {
+            vectors,
+            two: vectors.splat(T::of(2.0)),
+            minus_two: vectors.splat(T::of(-2.0)),
+            four: vectors.splat(T::of(4.0)),
+            minus_four: vectors.splat(T::of(-4.0)),
+            minus_five: vectors.splat(T::of(-5.0)),
+            eight: vectors.splat(T::of(8.0)),
+        }
+    }
+
+    /// `B^T`, on six values.
+    #[inline(always)]
+    pub fn to_input(self, d: [V::Vector; IN]) -> [V::Vector; IN] {
+        let v = self.vectors;
+        let (a, b) = (
+            v.mul_add(d[2], self.minus_four, d[4]),
+            v.mul_add(d[1], self.minus_four, d[3]),
+        );
+        let (c, e) = (v.sub(d[4], d[2]), v.sub(d[3], d[1]));
+        [
+            v.mul_add(d[0], self.four, v.mul_add(d[2], self.minus_five, d[4])),
+            v.add(a, b),
+            v.sub(a, b),
+            v.mul_add(e, self.two, c),
+            v.mul_add(e, self.minus_two, c),
+            v.mul_add(d[1], self.four, v.mul_add(d[3], self.minus_five, d[5])),
+        ]
+    }
+
+    /// `A^T`, from six values to four.
+    #[inline(always)]
+    pub fn to_output(self, m: [V::Vector; IN]) -> [V::Vector; OUT] {
+        let v = self.vectors;
+        let (a, b) = (v.add(m[1], m[2]), v.sub(m[1], m[2]));
+        let (c, d) = (v.add(m[3], m[4]), v.sub(m[3], m[4]));
+        [
+            v.add(m[0], v.add(a, c)),
+            v.mul_add(d, self.two, b),
+            v.mul_add(c, self.four, a),
+            v.add(m[5], v.mul_add(d, self.eight, b)),
+        ]
+    }
 }
 
 /// The filters of all pairs of channels, transformed: a matrix `(from, to)` for each of the
