@@ -1,26 +1,24 @@
 //! Convolution with a bias: `y[o] = b[o] + sum_i w[o, i] * x[i]` with zero padding; and what a
 //! frozen one carries along ([`Forward`], [`Back`]).
 //!
-//! A 1x1 convolution is a [`Linear`] map of the field as it lies. A 3x3 one of stride 1 over a large
-//! field with many channels goes through Winograd's minimal filtering, any other through its patches;
+//! A 1x1 convolution is a [`Linear`] map of the field as it lies. A 3x3 one of stride 1 with
+//! many channels goes through Winograd's minimal filtering ([`spatial`]), any other through its patches;
 //! both end in products with matrices that were packed beforehand. The choice depends on the shape
 //! alone, never on the batch.
 
 mod patches;
+mod spatial;
 mod winograd;
-
-use std::sync::OnceLock;
 
 use candle_core::Tensor;
 
-use super::linear::{Back, Forward, Linear, elements};
+use super::linear::{Back, Forward, Linear};
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::mask::Mask;
-use crate::backend::threads::get_or_make;
 use crate::error::Result;
 use patches::Patches;
-use winograd::Winograd;
+use spatial::{Kernel, Spatial};
 
 /// A frozen convolution.
 pub struct Conv<T: Real> {
@@ -30,19 +28,12 @@ pub struct Conv<T: Real> {
 enum Method<T: Real> {
     Pointwise(Linear<T>),
     Patches(Patches<T>),
-    Spatial {
-        winograd: Winograd<T>,
-        /// For small fields; made when it is first needed.
-        patches: OnceLock<Patches<T>>,
-        least_positions: usize,
-    },
+    Spatial(Box<Spatial<T>>),
 }
 
-/// Input channels and positions from which a 3x3 convolution goes through Winograd's filtering.
-/// Below, the transforms cost what the products save, and the embedded model's gradients keep the
-/// precision of direct sums: its few units make much of one ReLU that rounding turns.
+/// Input channels from which a 3x3 convolution can go through Winograd's filtering. Below, the
+/// transforms cost what the products save.
 const WINOGRAD_CHANNELS: usize = 32;
-const WINOGRAD_POSITIONS: usize = 144;
 
 impl<T: Real> Conv<T> {
     /// From weights `(out, in, k, k)` and bias `(out)`, of any type.
@@ -56,9 +47,10 @@ impl<T: Real> Conv<T> {
                 let weight = weight.reshape((outputs, inputs))?;
                 Method::Pointwise(Linear::new(&weight, Some(bias))?)
             }
-            (3, 1, 1) if inputs >= WINOGRAD_CHANNELS => {
-                Self::spatial(weight, bias, WINOGRAD_POSITIONS)?
-            }
+            (3, 1, 1) if inputs >= WINOGRAD_CHANNELS => Method::Spatial(Box::new(Spatial::new(
+                Kernel::new(weight, bias)?,
+                spatial::Method::fastest,
+            ))),
             _ => {
                 let rows = weight.permute((0, 2, 3, 1))?.flatten_from(1)?;
                 Method::Patches(Patches {
@@ -73,29 +65,13 @@ impl<T: Real> Conv<T> {
         Ok(Self { method })
     }
 
-    fn spatial(weight: &Tensor, bias: &Tensor, least_positions: usize) -> Result<Method<T>> {
-        let (outputs, inputs, _, _) = weight.dims4()?;
-        Ok(Method::Spatial {
-            winograd: Winograd::new(elements(weight)?, inputs, outputs, elements(bias)?),
-            patches: OnceLock::new(),
-            least_positions,
-        })
-    }
-
     /// `in` channels to `out`, at `(size + 2 * padding - k) / stride + 1` positions each way; and
     /// the ReLU's mask if it was asked for.
     pub fn forward(&self, x: &Field<T>, then: Forward<T>) -> (Field<T>, Option<Mask>) {
         match &self.method {
             Method::Pointwise(linear) => linear.forward(x, then),
             Method::Patches(patches) => patches.forward(x, then),
-            Method::Spatial {
-                winograd,
-                patches,
-                least_positions,
-            } => match x.extent.positions() >= *least_positions {
-                true => winograd.forward(x, then),
-                false => get_or_make(patches, || winograd.patches()).forward(x, then),
-            },
+            Method::Spatial(spatial) => spatial.forward(x, then),
         }
     }
 
@@ -104,14 +80,7 @@ impl<T: Real> Conv<T> {
         match &self.method {
             Method::Pointwise(linear) => linear.pullback(dy, then),
             Method::Patches(patches) => patches.pullback(dy, from, then),
-            Method::Spatial {
-                winograd,
-                patches,
-                least_positions,
-            } => match from.positions() >= *least_positions {
-                true => winograd.pullback(dy, then),
-                false => get_or_make(patches, || winograd.patches()).pullback(dy, from, then),
-            },
+            Method::Spatial(spatial) => spatial.pullback(dy, from, then),
         }
     }
 }
@@ -137,13 +106,24 @@ mod tests {
         (3, 1, 1, 10, 9, 20),
     ];
 
-    fn conv(weight: &Tensor, bias: &Tensor, stride: usize, padding: usize) -> Conv<f64> {
+    /// By every method that there is for its kind.
+    fn convs(weight: &Tensor, bias: &Tensor, stride: usize, padding: usize) -> Vec<Conv<f64>> {
         let (_, inputs, kernel, _) = weight.dims4().unwrap();
-        if (kernel, stride) == (3, 1) && inputs > 3 {
-            let method = Conv::spatial(weight, bias, 0).unwrap();
-            return Conv { method };
+        if (kernel, stride) != (3, 1) || inputs == 3 {
+            return vec![Conv::new(weight, bias, stride, padding).unwrap()];
         }
-        Conv::new(weight, bias, stride, padding).unwrap()
+        let choices: [fn(usize, usize) -> spatial::Method; 3] = [
+            |_, _| spatial::Method::Large,
+            |_, _| spatial::Method::Small,
+            |_, _| spatial::Method::Patches,
+        ];
+        let by = |choose| {
+            let kernel = Kernel::new(weight, bias).unwrap();
+            Conv {
+                method: Method::Spatial(Box::new(Spatial::new(kernel, choose))),
+            }
+        };
+        choices.into_iter().map(by).collect()
     }
 
     /// In `f64`: Winograd's transforms lose a few digits.
@@ -155,28 +135,29 @@ mod tests {
             let outputs = 5;
             let weight = wave(&[outputs, inputs, kernel, kernel], 0.9);
             let bias = wave(&[outputs], 1.7);
-            let conv = conv(&weight, &bias, stride, padding);
             let x = wave(&[2, inputs, height, width], 0.2);
-            let from = Field::<f64>::from_planes(&x).unwrap().extent;
-            let ours = |x: &Tensor| {
-                let x = Field::from_planes(x)?;
-                conv.forward(&x, Forward::default()).0.to_planes()
-            };
-            let theirs = x
-                .conv2d(&weight, padding, stride, 1, 1)
-                .and_then(|y| y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?))
-                .unwrap();
-            let error = (ours(&x).unwrap() - theirs).unwrap().abs().unwrap();
-            assert_close(
-                error.max_all().unwrap().to_scalar::<f64>().unwrap(),
-                0.0,
-                CLOSE,
-                "largest error",
-            );
-            pullback_matches_differences(&x, ours, |dy| {
-                let dy = Field::from_planes(dy)?;
-                conv.pullback(&dy, from, Back::default()).to_planes()
-            });
+            for conv in convs(&weight, &bias, stride, padding) {
+                let from = Field::<f64>::from_planes(&x).unwrap().extent;
+                let ours = |x: &Tensor| {
+                    let x = Field::from_planes(x)?;
+                    conv.forward(&x, Forward::default()).0.to_planes()
+                };
+                let theirs = x
+                    .conv2d(&weight, padding, stride, 1, 1)
+                    .and_then(|y| y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?))
+                    .unwrap();
+                let error = (ours(&x).unwrap() - theirs).unwrap().abs().unwrap();
+                assert_close(
+                    error.max_all().unwrap().to_scalar::<f64>().unwrap(),
+                    0.0,
+                    CLOSE,
+                    "largest error",
+                );
+                pullback_matches_differences(&x, ours, |dy| {
+                    let dy = Field::from_planes(dy)?;
+                    conv.pullback(&dy, from, Back::default()).to_planes()
+                });
+            }
         }
     }
 
@@ -185,48 +166,55 @@ mod tests {
         for (kernel, stride, padding, height, width, inputs) in CASES {
             let outputs = 9;
             let weight = wave(&[outputs, inputs, kernel, kernel], 0.9);
-            let conv = conv(&weight, &wave(&[outputs], 1.7), stride, padding);
-            let x = Field::from_planes(&wave(&[2, inputs, height, width], 0.2)).unwrap();
-            let (mut apart, _) = conv.forward(&x, Forward::default());
-            let add = Field {
-                extent: apart.extent,
-                elements: apart
-                    .elements
-                    .iter()
-                    .map(|y| (y * 3.0).cos())
-                    .collect::<Vec<_>>()[..]
-                    .into(),
-            };
-            apart.add(&add);
-            let (apart, apart_mask) = relu::forward(&apart);
-            let then = Forward {
-                add: Some(&add),
-                relu: true,
-            };
-            let (fused, mask) = conv.forward(&x, then);
-            assert_eq!(fused.elements[..], apart.elements[..]);
-            assert_eq!(mask.unwrap().bytes, apart_mask.bytes);
+            for conv in convs(&weight, &wave(&[outputs], 1.7), stride, padding) {
+                let x = Field::from_planes(&wave(&[2, inputs, height, width], 0.2)).unwrap();
+                let (mut apart, _) = conv.forward(&x, Forward::default());
+                let add = Field {
+                    extent: apart.extent,
+                    elements: apart
+                        .elements
+                        .iter()
+                        .map(|y| (y * 3.0).cos())
+                        .collect::<Vec<_>>()[..]
+                        .into(),
+                };
+                apart.add(&add);
+                let (apart, apart_mask) = relu::forward(&apart);
+                let then = Forward {
+                    add: Some(&add),
+                    relu: true,
+                };
+                let (fused, mask) = conv.forward(&x, then);
+                assert_eq!(fused.elements[..], apart.elements[..]);
+                assert_eq!(mask.unwrap().bytes, apart_mask.bytes);
 
-            let (_, gate) = relu::forward(&x);
-            let plain = conv.pullback(&add, x.extent, Back::default());
-            let back = Back {
-                add: Some(&x),
-                gate: Some(&gate),
-            };
-            let mut apart = plain.clone();
-            back.finish(&mut apart);
-            let fused = conv.pullback(&add, x.extent, back);
-            assert_eq!(fused.elements[..], apart.elements[..]);
+                let (_, gate) = relu::forward(&x);
+                let plain = conv.pullback(&add, x.extent, Back::default());
+                let back = Back {
+                    add: Some(&x),
+                    gate: Some(&gate),
+                };
+                let mut apart = plain.clone();
+                back.finish(&mut apart);
+                let fused = conv.pullback(&add, x.extent, back);
+                assert_eq!(fused.elements[..], apart.elements[..]);
+            }
         }
     }
 
-    /// What a large layer of an encoder does, in `f32`, against the same in `f64`.
+    /// What each method loses in `f32`, against the same in `f64`, at the channels of a large layer.
     #[test]
-    fn winograd_and_patches_agree_and_lose_little_in_single_precision() {
-        let (inputs, outputs) = (64, 32);
-        let weight = wave(&[outputs, inputs, 3, 3], 0.9);
+    fn methods_agree_and_lose_little_in_single_precision() {
+        use spatial::Method::{Large, Patches, Small};
+        let outputs = 32;
         let bias = wave(&[outputs], 1.7);
-        for (side, tolerance) in [(13, 2e-5), (11, 1e-6)] {
+        for (inputs, side, method, tolerance) in [
+            (64, 13, Large, 2e-5),
+            (256, 7, Small, 2e-6),
+            (64, 11, Patches, 1e-6),
+        ] {
+            let weight = wave(&[outputs, inputs, 3, 3], 0.9);
+            assert_eq!(spatial::Method::fastest(side * side, inputs), method);
             let x = wave(&[1, inputs, side, side], 0.2);
             let exact = Conv::<f64>::new(&weight, &bias, 1, 1).unwrap();
             let (exact, _) = exact.forward(&Field::from_planes(&x).unwrap(), Forward::default());
@@ -238,7 +226,7 @@ mod tests {
                 let error = (f64::from(ours) - exact).abs();
                 assert!(
                     error <= tolerance * largest,
-                    "{side}: off by {error} of {largest}"
+                    "{method:?}: off by {error} of {largest}"
                 );
             }
         }

@@ -4,10 +4,11 @@
 //! F(4x4, 3x3): the input is cut into tiles of 6x6 positions that overlap by two; a tile `d` of
 //! each channel becomes `V = B^T d B`, the filter `g` became `U = G g G^T` beforehand. For each of
 //! the 36 elements of a tile the sum over channels is one product of matrices, and the 4x4 outputs
-//! of a tile are `A^T M A`: 36 multiplications for 144. The pullback is the same convolution with
-//! the filters turned by 180 degrees and inputs and outputs swapped.
+//! of a tile are `A^T M A`: 36 multiplications for 144. F(2x2, 3x3) has 16 for 36, wastes less at the
+//! edges of small fields, and its filters are half as large. The pullback is the same convolution
+//! with the filters turned by 180 degrees and inputs and outputs swapped.
 //!
-//! The transforms' constants are those of the interpolation points 0, 1, -1, 2, -2. They amplify
+//! The constants of F(4x4, 3x3) are those of the interpolation points 0, 1, -1, 2, -2. They amplify
 //! rounding: in `f32` the result is about ten times as far from the exact one as a direct sum's,
 //! about 1e-5 of the largest value (measured by the tests).
 
@@ -16,7 +17,7 @@ mod transform;
 
 use std::sync::OnceLock;
 
-use super::patches::Patches;
+use super::spatial::Kernel;
 use crate::backend::buffer::Buffer;
 use crate::backend::cpu::Real;
 use crate::backend::field::Field;
@@ -24,23 +25,27 @@ use crate::backend::mask::Mask;
 use crate::backend::packed::finish::{Last, Rows};
 use crate::backend::packed::{Epilogue, Packed, multiply_each};
 use crate::backend::threads::{each_row, each_two_rows, each_two_rows_in_rounds, get_or_make};
-use crate::ops::linear::{Back, Forward, Linear};
+use crate::ops::linear::{Back, Forward};
 use grid::{Grid, InputTile, OutputRow};
-use transform::{ELEMENTS, Filters, OUT, transform_filters};
+use transform::{Filters, transform_filters};
 
 /// Tiles that are transformed and multiplied together: whole rows of tiles, at least so many. Few
 /// enough to stay in a cache with their products, many enough to read a filter's matrix seldom.
 const TILES: usize = 24;
 
-/// A 3x3 convolution of stride 1 with padding 1.
-pub struct Winograd<T: Real> {
-    /// `(out, in, 3, 3)`, from which both sets of filters are made when they are first used.
-    weight: Vec<T>,
-    inputs: usize,
-    outputs: usize,
-    bias: Vec<T>,
+/// The transformed filters of a kernel, made when they are first used.
+pub struct Winograd<T: Real, const IN: usize, const OUT: usize> {
     filters: OnceLock<Filters<T>>,
     turned: OnceLock<Filters<T>>,
+}
+
+impl<T: Real, const IN: usize, const OUT: usize> Default for Winograd<T, IN, OUT> {
+    fn default() -> Self {
+        Self {
+            filters: OnceLock::new(),
+            turned: OnceLock::new(),
+        }
+    }
 }
 
 /// What follows the convolution, on each row of outputs.
@@ -51,59 +56,31 @@ struct Then<'a, T: Real> {
     relu: bool,
 }
 
-impl<T: Real> Winograd<T> {
-    pub fn new(weight: Vec<T>, inputs: usize, outputs: usize, bias: Vec<T>) -> Self {
-        Self {
-            weight,
-            inputs,
-            outputs,
-            bias,
-            filters: OnceLock::new(),
-            turned: OnceLock::new(),
-        }
-    }
-
-    fn at(&self, i: usize, o: usize, y: usize, x: usize) -> T {
-        self.weight[((o * self.inputs + i) * 3 + y) * 3 + x]
-    }
-
-    /// The same convolution through its patches.
-    pub fn patches(&self) -> Patches<T> {
-        let inputs = self.inputs;
-        let row = |k: usize, o: usize| {
-            let (place, i) = (k / inputs, k % inputs);
-            self.at(i, o, place / 3, place % 3)
-        };
-        Patches {
-            linear: Linear::of((9 * inputs, self.outputs), row, Some(self.bias.clone())),
-            inputs,
-            kernel: 3,
-            stride: 1,
-            padding: 1,
-        }
-    }
-
-    pub fn forward(&self, x: &Field<T>, then: Forward<T>) -> (Field<T>, Option<Mask>) {
+impl<T: Real, const IN: usize, const OUT: usize> Winograd<T, IN, OUT> {
+    pub fn forward(
+        &self,
+        kernel: &Kernel<T>,
+        x: &Field<T>,
+        then: Forward<T>,
+    ) -> (Field<T>, Option<Mask>) {
         let filters = get_or_make(&self.filters, || {
-            transform_filters((self.inputs, self.outputs), |i, o, y, x| {
-                self.at(i, o, y, x)
-            })
+            let filter = |i, o, y, x| kernel.at(i, o, y, x);
+            transform_filters::<T, IN>((kernel.inputs, kernel.outputs), filter)
         });
         let after = Then {
-            bias: Some(&self.bias),
+            bias: Some(&kernel.bias),
             add: then.add,
             gate: None,
             relu: then.relu,
         };
-        let (y, mask) = run(x, filters, self.outputs, &after);
+        let (y, mask) = run::<T, IN, OUT>(x, filters, kernel.outputs, &after);
         (y, then.relu.then_some(mask))
     }
 
-    pub fn pullback(&self, dy: &Field<T>, then: Back<T>) -> Field<T> {
+    pub fn pullback(&self, kernel: &Kernel<T>, dy: &Field<T>, then: Back<T>) -> Field<T> {
         let turned = get_or_make(&self.turned, || {
-            transform_filters((self.outputs, self.inputs), |o, i, y, x| {
-                self.at(i, o, 2 - y, 2 - x)
-            })
+            let filter = |o, i, y, x| kernel.at(i, o, 2 - y, 2 - x);
+            transform_filters::<T, IN>((kernel.outputs, kernel.inputs), filter)
         });
         let after = Then {
             bias: None,
@@ -111,12 +88,12 @@ impl<T: Real> Winograd<T> {
             gate: then.gate,
             relu: false,
         };
-        run(dy, turned, self.inputs, &after).0
+        run::<T, IN, OUT>(dy, turned, kernel.inputs, &after).0
     }
 }
 
 /// The convolution, and the mask of its ReLU, which is empty of meaning where there is none.
-fn run<T: Real>(
+fn run<T: Real, const IN: usize, const OUT: usize>(
     x: &Field<T>,
     filters: &[Packed<T>],
     outputs: usize,
@@ -146,9 +123,9 @@ fn run<T: Real>(
                     rows: (y.len() / (extent.width * outputs).max(1)).div_ceil(OUT),
                     across,
                 };
-                let mut input = Buffer::any(grid.tiles() * ELEMENTS * extent.channels);
-                each_row(&mut input, ELEMENTS * extent.channels, |tile, values| {
-                    T::vectorised(InputTile {
+                let mut input = Buffer::any(grid.tiles() * IN * IN * extent.channels);
+                each_row(&mut input, IN * IN * extent.channels, |tile, values| {
+                    T::vectorised(InputTile::<T, IN, OUT> {
                         grid: &grid,
                         x,
                         zeros: &zeros,
@@ -156,15 +133,15 @@ fn run<T: Real>(
                         values,
                     });
                 });
-                let mut product = Buffer::any(grid.tiles() * ELEMENTS * outputs);
+                let mut product = Buffer::any(grid.tiles() * IN * IN * outputs);
                 multiply_each(&input, filters, &mut product, Epilogue::default());
                 each_two_rows(
                     (y, row * outputs),
                     (bytes, row * mask.stride),
                     |tile_row, y, bytes| {
-                        T::vectorised(OutputRow {
+                        T::vectorised(OutputRow::<T, IN, OUT> {
                             grid: &grid,
-                            product: &product[tile_row * across * ELEMENTS * outputs..],
+                            product: &product[tile_row * across * IN * IN * outputs..],
                             outputs,
                             y,
                         });

@@ -1,6 +1,6 @@
 //! Tiles of one image: where they lie, and their transforms.
 
-use super::transform::{ELEMENTS, IN, OUT, Transform};
+use super::transform::Transform;
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::lanes::{One, VectorLoop, Vectors};
@@ -22,8 +22,8 @@ impl Grid {
     }
 }
 
-/// The transform of one tile of the input, `B^T d B`: [`ELEMENTS`] rows of channels.
-pub struct InputTile<'a, T: Real> {
+/// The transform of one tile of the input, `B^T d B`: `IN * IN` rows of channels.
+pub struct InputTile<'a, T: Real, const IN: usize, const OUT: usize> {
     pub grid: &'a Grid,
     pub x: &'a Field<T>,
     /// As many as there are channels: what lies in the padding.
@@ -32,7 +32,7 @@ pub struct InputTile<'a, T: Real> {
     pub values: &'a mut [T],
 }
 
-impl<'a, T: Real> InputTile<'a, T> {
+impl<'a, T: Real, const IN: usize, const OUT: usize> InputTile<'a, T, IN, OUT> {
     /// The channels at the place `(y, x)` of the tile.
     #[inline(always)]
     fn channels(&self, y: usize, x: usize) -> &'a [T] {
@@ -61,7 +61,7 @@ impl<'a, T: Real> InputTile<'a, T> {
         first: usize,
         values: &mut [T],
     ) {
-        let channels = values.len() / ELEMENTS;
+        let channels = values.len() / (IN * IN);
         let none = vectors.splat(T::zero());
         let mut half = [[none; IN]; IN];
         for column in 0..IN {
@@ -84,7 +84,7 @@ impl<'a, T: Real> InputTile<'a, T> {
     }
 }
 
-impl<T: Real> VectorLoop<T> for InputTile<'_, T> {
+impl<T: Real, const IN: usize, const OUT: usize> VectorLoop<T> for InputTile<'_, T, IN, OUT> {
     #[inline(always)]
     fn run<V: Vectors<T>>(self, vectors: V) {
         let mut places = [[self.zeros; IN]; IN];
@@ -106,14 +106,14 @@ impl<T: Real> VectorLoop<T> for InputTile<'_, T> {
 }
 
 /// The transforms of one row of tiles of the output, `A^T M A`.
-pub struct OutputRow<'a, T: Real> {
+pub struct OutputRow<'a, T: Real, const IN: usize, const OUT: usize> {
     pub grid: &'a Grid,
     pub product: &'a [T],
     pub outputs: usize,
     pub y: &'a mut [T],
 }
 
-impl<T: Real> OutputRow<'_, T> {
+impl<T: Real, const IN: usize, const OUT: usize> OutputRow<'_, T, IN, OUT> {
     /// Some channels, from `first` on, of the tile in a column.
     #[inline(always)]
     #[expect(
@@ -129,7 +129,7 @@ impl<T: Real> OutputRow<'_, T> {
     ) {
         let (width, outputs) = (self.grid.extent.width, self.outputs);
         let rows = self.y.len() / (width * outputs);
-        let product = &self.product[tile * ELEMENTS * outputs..][..ELEMENTS * outputs];
+        let product = &self.product[tile * IN * IN * outputs..][..IN * IN * outputs];
         let none = vectors.splat(T::zero());
         let mut half = [[none; IN]; OUT];
         for column in 0..IN {
@@ -137,13 +137,13 @@ impl<T: Real> OutputRow<'_, T> {
             for row in 0..IN {
                 m[row] = vectors.load(&product[(row * IN + column) * outputs + first..]);
             }
-            let m = transform.to_output(m);
+            let m: [_; OUT] = transform.to_output(m);
             for row in 0..OUT {
                 half[row][column] = m[row];
             }
         }
         for row in 0..OUT {
-            let m = transform.to_output(half[row]);
+            let m: [_; OUT] = transform.to_output(half[row]);
             for column in 0..OUT {
                 let x = tile * OUT + column;
                 if row < rows && x < width {
@@ -155,7 +155,7 @@ impl<T: Real> OutputRow<'_, T> {
     }
 }
 
-impl<T: Real> VectorLoop<T> for OutputRow<'_, T> {
+impl<T: Real, const IN: usize, const OUT: usize> VectorLoop<T> for OutputRow<'_, T, IN, OUT> {
     #[inline(always)]
     fn run<V: Vectors<T>>(mut self, vectors: V) {
         let (transform, one) = (Transform::new(vectors), Transform::new(One));

@@ -1,4 +1,5 @@
-//! The constants of F(4x4, 3x3), and the transforms of filters, inputs and outputs.
+//! The constants of F(4x4, 3x3) and F(2x2, 3x3), and the transforms of filters, inputs and outputs.
+//! `IN` is the side of an input tile, 6 or 4.
 
 use crate::backend::buffer::Buffer;
 use crate::backend::cpu::Real;
@@ -6,20 +7,24 @@ use crate::backend::lanes::Vectors;
 use crate::backend::packed::Packed;
 use crate::backend::threads::each_chunk;
 
-/// Side of an input tile, of an output tile, and elements of an input tile.
-pub const IN: usize = 6;
-pub const OUT: usize = 4;
-pub const ELEMENTS: usize = IN * IN;
-
-/// `G`, which takes a filter's three values to six.
-const FILTER: [[f64; 3]; IN] = [
-    [1.0 / 4.0, 0.0, 0.0],
-    [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
-    [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
-    [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
-    [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
-    [0.0, 0.0, 1.0],
-];
+/// A row of `G`, which takes a filter's three values to `IN`.
+fn filter_row<const IN: usize>(row: usize) -> [f64; 3] {
+    const SIX: [[f64; 3]; 6] = [
+        [1.0 / 4.0, 0.0, 0.0],
+        [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
+        [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
+        [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
+        [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+        [0.0, 0.0, 1.0],
+    ];
+    const FOUR: [[f64; 3]; 4] = [
+        [1.0, 0.0, 0.0],
+        [0.5, 0.5, 0.5],
+        [0.5, -0.5, 0.5],
+        [0.0, 0.0, 1.0],
+    ];
+    if IN == 6 { SIX[row] } else { FOUR[row] }
+}
 
 /// The transforms on vectors, with their constants in registers.
 #[derive(Clone, Copy)]
@@ -47,53 +52,67 @@ impl<T: Real, V: Vectors<T>> Transform<T, V> {
         }
     }
 
-    /// `B^T`, on six values.
+    /// `B^T`.
     #[inline(always)]
-    pub fn to_input(self, d: [V::Vector; IN]) -> [V::Vector; IN] {
-        let v = self.vectors;
-        let (a, b) = (
-            v.mul_add(d[2], self.minus_four, d[4]),
-            v.mul_add(d[1], self.minus_four, d[3]),
-        );
-        let (c, e) = (v.sub(d[4], d[2]), v.sub(d[3], d[1]));
-        [
-            v.mul_add(d[0], self.four, v.mul_add(d[2], self.minus_five, d[4])),
-            v.add(a, b),
-            v.sub(a, b),
-            v.mul_add(e, self.two, c),
-            v.mul_add(e, self.minus_two, c),
-            v.mul_add(d[1], self.four, v.mul_add(d[3], self.minus_five, d[5])),
-        ]
+    pub fn to_input<const IN: usize>(self, d: [V::Vector; IN]) -> [V::Vector; IN] {
+        let (v, mut to) = (self.vectors, d);
+        if IN == 6 {
+            let (a, b) = (
+                v.mul_add(d[2], self.minus_four, d[4]),
+                v.mul_add(d[1], self.minus_four, d[3]),
+            );
+            let (c, e) = (v.sub(d[4], d[2]), v.sub(d[3], d[1]));
+            to[0] = v.mul_add(d[0], self.four, v.mul_add(d[2], self.minus_five, d[4]));
+            to[1] = v.add(a, b);
+            to[2] = v.sub(a, b);
+            to[3] = v.mul_add(e, self.two, c);
+            to[4] = v.mul_add(e, self.minus_two, c);
+            to[5] = v.mul_add(d[1], self.four, v.mul_add(d[3], self.minus_five, d[5]));
+        } else {
+            to[0] = v.sub(d[0], d[2]);
+            to[1] = v.add(d[1], d[2]);
+            to[2] = v.sub(d[2], d[1]);
+            to[3] = v.sub(d[1], d[3]);
+        }
+        to
     }
 
-    /// `A^T`, from six values to four.
+    /// `A^T`, from `IN` values to two fewer.
     #[inline(always)]
-    pub fn to_output(self, m: [V::Vector; IN]) -> [V::Vector; OUT] {
+    pub fn to_output<const IN: usize, const OUT: usize>(
+        self,
+        m: [V::Vector; IN],
+    ) -> [V::Vector; OUT] {
         let v = self.vectors;
         let (a, b) = (v.add(m[1], m[2]), v.sub(m[1], m[2]));
-        let (c, d) = (v.add(m[3], m[4]), v.sub(m[3], m[4]));
-        [
-            v.add(m[0], v.add(a, c)),
-            v.mul_add(d, self.two, b),
-            v.mul_add(c, self.four, a),
-            v.add(m[5], v.mul_add(d, self.eight, b)),
-        ]
+        let mut to = [a; OUT];
+        if IN == 6 {
+            let (c, d) = (v.add(m[3], m[4]), v.sub(m[3], m[4]));
+            to[0] = v.add(m[0], v.add(a, c));
+            to[1] = v.mul_add(d, self.two, b);
+            to[2] = v.mul_add(c, self.four, a);
+            to[3] = v.add(m[5], v.mul_add(d, self.eight, b));
+        } else {
+            to[0] = v.add(m[0], a);
+            to[1] = v.sub(b, m[3]);
+        }
+        to
     }
 }
 
-/// The filters of all pairs of channels, transformed: a matrix `(from, to)` for each of the
-/// [`ELEMENTS`].
+/// The filters of all pairs of channels, transformed: a matrix `(from, to)` for each element of a
+/// tile.
 pub type Filters<T> = Vec<Packed<T>>;
 
 /// `filter(from, to, y, x)` transformed.
-pub fn transform_filters<T: Real>(
+pub fn transform_filters<T: Real, const IN: usize>(
     (from, to): (usize, usize),
     filter: impl Fn(usize, usize, usize, usize) -> T + Sync,
 ) -> Filters<T> {
-    let mut transformed = Buffer::any(ELEMENTS * from * to);
+    let mut transformed = Buffer::any(IN * IN * from * to);
     // A chunk holds a row of elements: all that `left`, the row of `G` for it, goes into.
     each_chunk(&mut transformed, IN * from * to, |row, chunk| {
-        let left = FILTER[row];
+        let left = filter_row::<IN>(row);
         for i in 0..from {
             for o in 0..to {
                 let mut part = [0.0; 3];
@@ -102,7 +121,8 @@ pub fn transform_filters<T: Real>(
                         *part += left * filter(i, o, y, x).to_f64();
                     }
                 }
-                for (column, right) in FILTER.iter().enumerate() {
+                for column in 0..IN {
+                    let right = filter_row::<IN>(column);
                     let value: f64 = (0..3).map(|x| part[x] * right[x]).sum();
                     chunk[(column * from + i) * to + o] = T::of(value);
                 }

@@ -1,0 +1,134 @@
+//! A 3x3 convolution of stride 1 with padding 1, by the method that is fastest for a field's size.
+
+use std::sync::OnceLock;
+
+use candle_core::Tensor;
+
+use super::patches::Patches;
+use super::winograd::Winograd;
+use crate::backend::cpu::Real;
+use crate::backend::field::{Extent, Field};
+use crate::backend::mask::Mask;
+use crate::backend::threads::get_or_make;
+use crate::error::Result;
+use crate::ops::linear::{Back, Forward, Linear, elements};
+
+/// Positions from which on F(4x4, 3x3) is faster than what else there is.
+const LARGE_POSITIONS: usize = 144;
+
+/// Positions and input channels from which on F(2x2, 3x3) is faster than patches.
+const SMALL_POSITIONS: usize = 36;
+const SMALL_CHANNELS: usize = 256;
+
+/// What a convolution multiplies and adds.
+pub struct Kernel<T> {
+    /// `(out, in, 3, 3)`, from which each method makes what it needs when it is first used.
+    pub weight: Vec<T>,
+    pub inputs: usize,
+    pub outputs: usize,
+    /// `(out)`.
+    pub bias: Vec<T>,
+}
+
+impl<T: Real> Kernel<T> {
+    /// From weights `(out, in, 3, 3)` and bias `(out)`.
+    pub fn new(weight: &Tensor, bias: &Tensor) -> Result<Self> {
+        let (outputs, inputs, _, _) = weight.dims4()?;
+        Ok(Self {
+            weight: elements(weight)?,
+            inputs,
+            outputs,
+            bias: elements(bias)?,
+        })
+    }
+
+    /// The weight from an input to an output at a place.
+    pub fn at(&self, i: usize, o: usize, y: usize, x: usize) -> T {
+        self.weight[((o * self.inputs + i) * 3 + y) * 3 + x]
+    }
+
+    fn patches(&self) -> Patches<T> {
+        let inputs = self.inputs;
+        let row = |k: usize, o: usize| {
+            let (place, i) = (k / inputs, k % inputs);
+            self.at(i, o, place / 3, place % 3)
+        };
+        Patches {
+            linear: Linear::of((9 * inputs, self.outputs), row, Some(self.bias.clone())),
+            inputs,
+            kernel: 3,
+            stride: 1,
+            padding: 1,
+        }
+    }
+}
+
+/// How a convolution is computed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Method {
+    /// Winograd's F(4x4, 3x3).
+    Large,
+    /// Winograd's F(2x2, 3x3).
+    Small,
+    /// A product of the patches.
+    Patches,
+}
+
+impl Method {
+    /// For fields of so many positions and input channels. The embedded model's few channels go
+    /// through their patches where the field is small: its units make much of one ReLU that rounding
+    /// turns.
+    pub fn fastest(positions: usize, inputs: usize) -> Self {
+        match positions {
+            LARGE_POSITIONS.. => Self::Large,
+            SMALL_POSITIONS.. if inputs >= SMALL_CHANNELS => Self::Small,
+            _ => Self::Patches,
+        }
+    }
+}
+
+/// The convolution, with what each method needs.
+pub struct Spatial<T: Real> {
+    kernel: Kernel<T>,
+    /// From positions and input channels.
+    choose: fn(usize, usize) -> Method,
+    large: Winograd<T, 6, 4>,
+    small: Winograd<T, 4, 2>,
+    patches: OnceLock<Patches<T>>,
+}
+
+impl<T: Real> Spatial<T> {
+    pub fn new(kernel: Kernel<T>, choose: fn(usize, usize) -> Method) -> Self {
+        Self {
+            kernel,
+            choose,
+            large: Winograd::default(),
+            small: Winograd::default(),
+            patches: OnceLock::new(),
+        }
+    }
+
+    fn method(&self, extent: Extent) -> Method {
+        (self.choose)(extent.positions(), self.kernel.inputs)
+    }
+
+    fn patches(&self) -> &Patches<T> {
+        get_or_make(&self.patches, || self.kernel.patches())
+    }
+
+    pub fn forward(&self, x: &Field<T>, then: Forward<T>) -> (Field<T>, Option<Mask>) {
+        match self.method(x.extent) {
+            Method::Large => self.large.forward(&self.kernel, x, then),
+            Method::Small => self.small.forward(&self.kernel, x, then),
+            Method::Patches => self.patches().forward(x, then),
+        }
+    }
+
+    pub fn pullback(&self, dy: &Field<T>, from: Extent, then: Back<T>) -> Field<T> {
+        match self.method(from) {
+            Method::Large => self.large.pullback(&self.kernel, dy, then),
+            Method::Small => self.small.pullback(&self.kernel, dy, then),
+            Method::Patches => self.patches().pullback(dy, from, then),
+        }
+    }
+}
