@@ -9,8 +9,8 @@
 //! with the filters turned by 180 degrees and inputs and outputs swapped.
 //!
 //! The constants of F(4x4, 3x3) are those of the interpolation points 0, 1, -1, 2, -2. They amplify
-//! rounding: in `f32` the result is about ten times as far from the exact one as a direct sum's,
-//! about 1e-5 of the largest value (measured by the tests).
+//! rounding: in `f32` the result is about ten times as far from the exact one as a direct sum's, at most
+//! 9e-6 of the largest output over all convolutions of OpenAI's ResNets (`tests/convolutions.rs`).
 
 mod grid;
 mod transform;
