@@ -1,7 +1,6 @@
 //! The constants of F(4x4, 3x3) and F(2x2, 3x3), and the transforms of filters, inputs and outputs.
 //! `IN` is the side of an input tile, 6 or 4.
 
-use crate::backend::buffer::Buffer;
 use crate::backend::cpu::Real;
 use crate::backend::lanes::Vectors;
 use crate::backend::packed::Packed;
@@ -109,7 +108,8 @@ pub fn transform_filters<T: Real, const IN: usize>(
     (from, to): (usize, usize),
     filter: impl Fn(usize, usize, usize, usize) -> T + Sync,
 ) -> Filters<T> {
-    let mut transformed = Buffer::any(IN * IN * from * to);
+    // Not a buffer: those are kept for the next step, and this is needed once.
+    let mut transformed = vec![T::zero(); IN * IN * from * to];
     // A chunk holds a row of elements: all that `left`, the row of `G` for it, goes into.
     each_chunk(&mut transformed, IN * from * to, |row, chunk| {
         let left = filter_row::<IN>(row);
