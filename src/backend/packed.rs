@@ -11,14 +11,16 @@
 
 pub mod finish;
 mod kernel;
+mod tasks;
 
 use std::ops::Range;
 
 use super::buffer::Buffer;
 use super::cpu::Real;
 use super::mask::Mask;
-use super::threads::{each, each_row, is_alone};
+use super::threads::{each, each_row};
 use finish::Rows;
+use tasks::{share, split};
 
 /// Rows that a tile computes at once: with two vectors a row, twelve sums of a 16-register
 /// machine's, enough to hide the latency of a multiply-add.
@@ -32,9 +34,6 @@ const BLOCK_ELEMENTS: usize = 1 << 16;
 
 /// Elements of a matrix from which on it is better not to read it twice.
 const FAR_ELEMENTS: usize = 1 << 19;
-
-/// Multiply-adds below which a second thread costs more than it saves.
-const TASK_WORK: usize = 1 << 19;
 
 /// A frozen matrix `(depth, outputs)`.
 #[derive(Debug)]
@@ -257,34 +256,6 @@ impl<T: Real> Part<'_, T> {
     fn source(&self, row: usize) -> usize {
         (row * self.matrices + self.index) * self.w.depth
     }
-}
-
-/// Into how many parts matrices, rows and panels are cut, for the threads that there are.
-fn split([matrices, rows, panels]: [usize; 3], work: usize, is_far: bool) -> [usize; 3] {
-    /// Parts for each thread, so that one that is late does not keep the others waiting.
-    const SLACK: usize = 2;
-    let threads = rayon::current_num_threads();
-    if is_alone() || threads == 1 {
-        return [1, 1, 1];
-    }
-    let wanted = (threads * SLACK).min(work / TASK_WORK).max(1);
-    let matrix_tasks = wanted.min(matrices);
-    let wanted = wanted.div_ceil(matrix_tasks);
-    let most_rows = (rows / (4 * TILE_ROWS)).max(1);
-    let (row_tasks, panel_tasks) = if is_far {
-        // Each panel is read by one task only.
-        let panel_tasks = wanted.min(panels.max(1));
-        (wanted.div_ceil(panel_tasks).min(most_rows), panel_tasks)
-    } else {
-        let row_tasks = wanted.min(most_rows);
-        (row_tasks, wanted.div_ceil(row_tasks).min(panels.max(1)))
-    };
-    [matrix_tasks, row_tasks, panel_tasks]
-}
-
-/// The `index`-th of `parts` almost equal parts of `0..count`.
-fn share(count: usize, parts: usize, index: usize) -> Range<usize> {
-    count * index / parts..count * (index + 1) / parts
 }
 
 /// Element types with a kernel.
