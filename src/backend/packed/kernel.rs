@@ -1,4 +1,4 @@
-//! The tiles: up to six rows by one panel, in registers ([`vectors`]).
+//! The tiles: up to six rows by one panel, in registers (`vectors`).
 
 mod vectors;
 

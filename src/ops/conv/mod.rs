@@ -2,7 +2,7 @@
 //! frozen one carries along ([`Forward`], [`Back`]).
 //!
 //! A 1x1 convolution is a [`Linear`] map of the field as it lies. A 3x3 one of stride 1 with
-//! many channels goes through Winograd's minimal filtering ([`spatial`]), any other through its patches;
+//! many channels goes through Winograd's minimal filtering (`spatial`), any other through its patches;
 //! both end in products with matrices that were packed beforehand. The choice depends on the shape
 //! alone, never on the batch.
 
