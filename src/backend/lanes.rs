@@ -5,31 +5,10 @@ use pulp::{Arch, Simd, WithSimd};
 use super::cpu::Real;
 
 /// A loop that gains from wide vectors.
-pub trait Loop {
-    /// Runs it. Must be `#[inline(always)]`, and so must be what it calls: only what is inlined is
-    /// compiled for the machine at hand. Closures that do not vanish are not.
-    fn run(self);
-}
-
-/// Runs a loop with the widest vectors that this machine has.
-pub fn vectorised(work: impl Loop) {
-    struct Wide<L>(L);
-
-    impl<L: Loop> WithSimd for Wide<L> {
-        type Output = ();
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) {
-            self.0.run();
-        }
-    }
-
-    Arch::new().dispatch(Wide(work));
-}
-
-/// As [`Loop`], for one that names its vectors, because a compiler would not find them.
-pub trait VectorLoop<T> {
-    /// Runs it; see [`Loop::run`].
+pub trait Loop<T> {
+    /// Runs it; one whose vectors a compiler would not find by itself names them. Must be
+    /// `#[inline(always)]`, and so must be what it calls: only what is inlined is compiled for the
+    /// machine at hand. Closures that do not vanish are not.
     fn run<V: Vectors<T>>(self, vectors: V);
 }
 
@@ -63,14 +42,14 @@ pub trait Vectors<T>: Copy {
 /// Element types that have loops over vectors.
 pub trait Vectorised: Sized {
     /// Runs a loop with the vectors that this machine has for the type.
-    fn vectorised(work: impl VectorLoop<Self>);
+    fn vectorised(work: impl Loop<Self>);
 }
 
 impl Vectorised for f32 {
-    fn vectorised(work: impl VectorLoop<Self>) {
+    fn vectorised(work: impl Loop<Self>) {
         struct Wide<L>(L);
 
-        impl<L: VectorLoop<f32>> WithSimd for Wide<L> {
+        impl<L: Loop<f32>> WithSimd for Wide<L> {
             type Output = ();
 
             #[inline(always)]
@@ -85,7 +64,7 @@ impl Vectorised for f32 {
 
 /// `f64` is for checks: one number at a time.
 impl Vectorised for f64 {
-    fn vectorised(work: impl VectorLoop<Self>) {
+    fn vectorised(work: impl Loop<Self>) {
         work.run(One);
     }
 }

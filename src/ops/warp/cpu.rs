@@ -2,7 +2,7 @@ use candle_core::Tensor;
 
 use super::{Fill, Sampling, Warp};
 use crate::backend::cpu::{Real, View, tensor};
-use crate::backend::lanes::{Loop, vectorised};
+use crate::backend::lanes::{Loop, Vectors};
 use crate::error::Result;
 
 /// Red, green, blue.
@@ -164,9 +164,9 @@ struct Planes<'a, S, O> {
     output: O,
 }
 
-impl<T: Real> Loop for Planes<'_, &[T], &mut [T]> {
+impl<T: Real> Loop<T> for Planes<'_, &[T], &mut [T]> {
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors<T>>(self, _: V) {
         let (warp, sampling, (height, width)) = (self.warp, self.sampling, self.size);
         let (pixels, out_pixels) = (height * width, warp.size.0 * warp.size.1);
         for pixel in 0..out_pixels {
@@ -190,9 +190,9 @@ impl<T: Real> Loop for Planes<'_, &[T], &mut [T]> {
     }
 }
 
-impl<T: Real> Loop for Planes<'_, &mut [T], &[T]> {
+impl<T: Real> Loop<T> for Planes<'_, &mut [T], &[T]> {
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors<T>>(self, _: V) {
         let (warp, sampling, (height, width)) = (self.warp, self.sampling, self.size);
         let (pixels, out_pixels) = (height * width, warp.size.0 * warp.size.1);
         for pixel in 0..out_pixels {
@@ -234,7 +234,7 @@ pub fn forward<T: Real>(warp: &Warp, x: &Tensor) -> Result<Tensor> {
         .zip(y.chunks_exact_mut(CHANNELS * out_pixels))
         .zip(&warp.samplings)
     {
-        vectorised(Planes {
+        T::vectorised(Planes {
             warp,
             sampling,
             size: (height, width),
@@ -255,7 +255,7 @@ pub fn pullback<T: Real>(warp: &Warp, dy: &Tensor, height: usize, width: usize) 
         .zip(dy.chunks_exact(CHANNELS * out_pixels))
         .zip(&warp.samplings)
     {
-        vectorised(Planes {
+        T::vectorised(Planes {
             warp,
             sampling,
             size: (height, width),

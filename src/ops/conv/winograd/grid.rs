@@ -3,7 +3,7 @@
 use super::transform::Transform;
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
-use crate::backend::lanes::{One, VectorLoop, Vectors};
+use crate::backend::lanes::{Loop, One, Vectors};
 
 /// Some rows of tiles of one image.
 pub struct Grid {
@@ -84,7 +84,7 @@ impl<'a, T: Real, const IN: usize, const OUT: usize> InputTile<'a, T, IN, OUT> {
     }
 }
 
-impl<T: Real, const IN: usize, const OUT: usize> VectorLoop<T> for InputTile<'_, T, IN, OUT> {
+impl<T: Real, const IN: usize, const OUT: usize> Loop<T> for InputTile<'_, T, IN, OUT> {
     #[inline(always)]
     fn run<V: Vectors<T>>(self, vectors: V) {
         let mut places = [[self.zeros; IN]; IN];
@@ -155,7 +155,7 @@ impl<T: Real, const IN: usize, const OUT: usize> OutputRow<'_, T, IN, OUT> {
     }
 }
 
-impl<T: Real, const IN: usize, const OUT: usize> VectorLoop<T> for OutputRow<'_, T, IN, OUT> {
+impl<T: Real, const IN: usize, const OUT: usize> Loop<T> for OutputRow<'_, T, IN, OUT> {
     #[inline(always)]
     fn run<V: Vectors<T>>(mut self, vectors: V) {
         let (transform, one) = (Transform::new(vectors), Transform::new(One));
