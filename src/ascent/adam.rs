@@ -4,6 +4,8 @@ use candle_core::Tensor;
 
 use crate::backend::by_dtype;
 use crate::backend::cpu::{Real, View, tensor};
+use crate::backend::lanes::{Loop, Vectors};
+use crate::backend::threads::{TASK_ELEMENTS, each_item};
 use crate::error::Result;
 
 /// Decay of the first moment (PyTorch's default, and lucid's).
@@ -46,19 +48,52 @@ impl Adam {
         let mut second = View::<T>::of(&self.second)?.to_vec();
         let mut next = View::<T>::of(parameters)?.to_vec();
         let gradient = View::<T>::of(gradient)?;
-        for (((x, m), v), &g) in next
-            .iter_mut()
-            .zip(&mut first)
-            .zip(&mut second)
-            .zip(gradient.iter())
-        {
-            *m += T::of(1.0 - BETA_1) * (g - *m);
-            *v = T::of(BETA_2) * *v + T::of(1.0 - BETA_2) * g * g;
-            *x += rate * *m / (num_traits::Float::sqrt(*v) / correction + T::of(EPSILON));
-        }
+        let parts = next
+            .chunks_mut(TASK_ELEMENTS)
+            .zip(first.chunks_mut(TASK_ELEMENTS))
+            .zip(second.chunks_mut(TASK_ELEMENTS))
+            .zip(gradient.chunks(TASK_ELEMENTS))
+            .map(|(((x, first), second), gradient)| Update {
+                rate,
+                correction,
+                x,
+                first,
+                second,
+                gradient,
+            })
+            .collect();
+        each_item(parts, T::vectorised);
         self.first = tensor(first, shape.clone())?;
         self.second = tensor(second, shape.clone())?;
         tensor(next, shape.clone())
+    }
+}
+
+/// A step of some of the parameters.
+struct Update<'a, T> {
+    rate: T,
+    /// The root of the second moment's bias.
+    correction: T,
+    x: &'a mut [T],
+    first: &'a mut [T],
+    second: &'a mut [T],
+    gradient: &'a [T],
+}
+
+impl<T: Real> Loop<T> for Update<'_, T> {
+    #[inline(always)]
+    fn run<V: Vectors<T>>(self, _: V) {
+        for (((x, m), v), &g) in self
+            .x
+            .iter_mut()
+            .zip(self.first)
+            .zip(self.second)
+            .zip(self.gradient)
+        {
+            *m += T::of(1.0 - BETA_1) * (g - *m);
+            *v = T::of(BETA_2) * *v + T::of(1.0 - BETA_2) * g * g;
+            *x += self.rate * *m / (num_traits::Float::sqrt(*v) / self.correction + T::of(EPSILON));
+        }
     }
 }
 

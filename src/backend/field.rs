@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::buffer::Buffer;
 use super::cpu::{Real, View, tensor};
-use super::threads::each_row;
+use super::threads::{TASK_ELEMENTS, each_chunk, each_row};
 use crate::error::Result;
 
 /// The sizes of a field: `images x height x width` positions of `channels` numbers. A sequence of
@@ -138,9 +138,12 @@ impl<T: Real> Field<T> {
     /// Adds another field of the same extent.
     pub fn add(&mut self, other: &Self) {
         debug_assert_eq!(self.extent, other.extent);
-        for (sum, &value) in self.elements.iter_mut().zip(other.elements.iter()) {
-            *sum += value;
-        }
+        each_chunk(&mut self.elements, TASK_ELEMENTS, |task, sums| {
+            let values = &other.elements[task * TASK_ELEMENTS..];
+            for (sum, &value) in sums.iter_mut().zip(values) {
+                *sum += value;
+            }
+        });
     }
 }
 

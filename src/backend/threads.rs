@@ -112,6 +112,16 @@ pub fn each_chunk<T: Send>(
     }
 }
 
+/// Calls `work` with every item, in parallel unless this thread works alone; items are tasks of their
+/// own.
+pub fn each_item<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync + Send) {
+    if items.len() < 2 || is_alone() {
+        items.into_iter().for_each(work);
+    } else {
+        items.into_par_iter().for_each(|item| alone(|| work(item)));
+    }
+}
+
 /// As [`each_row`], for work that can fail; rows are tasks of their own.
 pub fn try_each_row<T: Send>(
     elements: &mut [T],
@@ -145,18 +155,26 @@ pub fn each_two_rows<T: Send, U: Send>(
         return;
     }
     if is_alone() || first.len() <= length {
-        let rows = first
-            .chunks_mut(length)
-            .zip(second.chunks_mut(second_length));
-        for (index, (first, second)) in rows.enumerate() {
-            work(index, first, second);
-        }
+        in_turn((first, length), (second, second_length), work);
     } else {
         first
             .par_chunks_mut(length)
             .zip(second.par_chunks_mut(second_length))
             .enumerate()
             .for_each(|(index, (first, second))| alone(|| work(index, first, second)));
+    }
+}
+
+fn in_turn<T, U>(
+    (first, length): (&mut [T], usize),
+    (second, second_length): (&mut [U], usize),
+    work: impl Fn(usize, &mut [T], &mut [U]),
+) {
+    let rows = first
+        .chunks_mut(length)
+        .zip(second.chunks_mut(second_length));
+    for (index, (first, second)) in rows.enumerate() {
+        work(index, first, second);
     }
 }
 
@@ -175,12 +193,13 @@ pub fn each_two_rows_in_rounds<T: Send, U: Send>(
     let (first, rest) = first.split_at_mut(first.len().min(rounds * length));
     let (second, second_rest) = second.split_at_mut(second.len().min(rounds * second_length));
     each_two_rows((first, length), (second, second_length), &work);
-    let rest = rest
-        .chunks_mut(length)
-        .zip(second_rest.chunks_mut(second_length));
-    for (index, (first, second)) in rest.enumerate() {
-        work(rounds + index, first, second);
-    }
+    in_turn(
+        (rest, length),
+        (second_rest, second_length),
+        |index, first, second| {
+            work(rounds + index, first, second);
+        },
+    );
 }
 
 /// Calls `work` on every item, as many at a time as there are threads; those that are left over

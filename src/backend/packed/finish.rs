@@ -241,28 +241,28 @@ pub struct Rows<'a, T> {
 }
 
 impl<T: Real> Rows<'_, T> {
-    /// Calls `finish` with each row and what belongs to it.
+    /// Finishes each row with what belongs to it.
     #[inline(always)]
-    pub fn each(self, one: &impl One<T>) {
+    pub fn each(self, how: &impl FinishRow<T>) {
         let (length, stride) = (self.length, self.length.div_ceil(8));
         let mut last = self.last;
         for (index, row) in self.rows.chunks_exact_mut(length).enumerate() {
             let add = self.add.map(|add| &add[index * length..][..length]);
-            one.finish(row, self.bias, add, last.from(index * stride));
+            how.finish(row, self.bias, add, last.from(index * stride));
         }
     }
 }
 
 /// Finishes one row; not a closure, see [`super::super::lanes::Loop`].
-pub trait One<T> {
+pub trait FinishRow<T> {
     /// As [`finish_plain`].
     fn finish(&self, row: &mut [T], bias: Option<&[T]>, add: Option<&[T]>, last: Last);
 }
 
 /// By plain loops.
-pub struct PlainOne;
+pub struct PlainRows;
 
-impl<T: Real> One<T> for PlainOne {
+impl<T: Real> FinishRow<T> for PlainRows {
     fn finish(&self, row: &mut [T], bias: Option<&[T]>, add: Option<&[T]>, last: Last) {
         finish_plain(row, bias, add, last);
     }
@@ -271,7 +271,7 @@ impl<T: Real> One<T> for PlainOne {
 /// In vectors.
 struct Vector<S>(S);
 
-impl<S: Simd> One<f32> for Vector<S> {
+impl<S: Simd> FinishRow<f32> for Vector<S> {
     #[inline(always)]
     fn finish(&self, row: &mut [f32], bias: Option<&[f32]>, add: Option<&[f32]>, last: Last) {
         match S::F32_LANES {

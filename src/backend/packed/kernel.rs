@@ -4,7 +4,7 @@ mod vectors;
 
 use std::ops::Range;
 
-use super::finish::{Last, PlainOne, Rows, finish_plain};
+use super::finish::{Last, PlainRows, Rows, finish_plain};
 use super::{BLOCK_ELEMENTS, FAR_ELEMENTS, Mask8, Multiply, Part, Places, TILE_ROWS};
 use crate::backend::cpu::Real;
 
@@ -121,7 +121,7 @@ impl Multiply for f64 {
     }
 
     fn finish(rows: Rows<Self>) {
-        rows.each(&PlainOne);
+        rows.each(&PlainRows);
     }
 
     fn multiply_part(part: Part<Self>, places: &Places<Self>) {

@@ -5,6 +5,13 @@ use crate::backend::cpu::{Real, View, tensor};
 use crate::backend::threads::each_row;
 use crate::error::Result;
 
+/// For a row of pixels of any image's plane: where the same row of the image's first plane begins, and
+/// the number of the plane.
+fn place(row: usize, height: usize, width: usize) -> (usize, usize) {
+    let (plane, y) = (row / height, row % height);
+    (plane / 3 * 3 * height * width + y * width, plane % 3)
+}
+
 pub fn forward<T: Real>(t: &Tensor) -> Result<Tensor> {
     let (images, _, height, width) = t.dims4()?;
     let pixels = height * width;
@@ -12,12 +19,13 @@ pub fn forward<T: Real>(t: &Tensor) -> Result<Tensor> {
     let t = View::<T>::of(t)?;
     let t: &[T] = &t;
     let mut y = vec![T::zero(); t.len()];
-    each_row(&mut y, pixels, |plane, y| {
-        let (image, row) = (&t[plane / 3 * 3 * pixels..], matrix[plane % 3]);
+    each_row(&mut y, width, |row, y| {
+        let (first, channel) = place(row, height, width);
+        let (image, weights) = (&t[first..], matrix[channel]);
         for (pixel, y) in y.iter_mut().enumerate() {
-            let mixed = row[0] * image[pixel]
-                + row[1] * image[pixels + pixel]
-                + row[2] * image[2 * pixels + pixel];
+            let mixed = weights[0] * image[pixel]
+                + weights[1] * image[pixels + pixel]
+                + weights[2] * image[2 * pixels + pixel];
             *y = T::one() / (T::one() + (-mixed).exp());
         }
     });
@@ -29,21 +37,16 @@ pub fn pullback<T: Real>(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
     let pixels = height * width;
     let matrix = matrix().map(|row| row.map(T::of));
     let (y, dy) = (View::<T>::of(y)?, View::<T>::of(dy)?);
+    let (y, dy): (&[T], &[T]) = (&y, &dy);
     let mut dt = vec![T::zero(); y.len()];
-    for ((y, dy), dt) in y
-        .chunks_exact(3 * pixels)
-        .zip(dy.chunks_exact(3 * pixels))
-        .zip(dt.chunks_exact_mut(3 * pixels))
-    {
-        for pixel in 0..pixels {
-            for (channel, row) in matrix.iter().enumerate() {
-                let index = channel * pixels + pixel;
-                let slope = dy[index] * y[index] * (T::one() - y[index]);
-                for (component, &weight) in row.iter().enumerate() {
-                    dt[component * pixels + pixel] += weight * slope;
-                }
+    each_row(&mut dt, width, |row, dt| {
+        let (first, component) = place(row, height, width);
+        for (channel, weights) in matrix.iter().enumerate() {
+            let own = first + channel * pixels..first + channel * pixels + width;
+            for ((dt, &y), &dy) in dt.iter_mut().zip(&y[own.clone()]).zip(&dy[own]) {
+                *dt += weights[component] * (dy * y * (T::one() - y));
             }
         }
-    }
+    });
     tensor(dt, (images, 3, height, width))
 }

@@ -3,6 +3,7 @@ use candle_core::Tensor;
 use super::{Fill, Sampling, Warp};
 use crate::backend::cpu::{Real, View, tensor};
 use crate::backend::lanes::{Loop, Vectors};
+use crate::backend::threads::{TASK_ELEMENTS, each_item};
 use crate::error::Result;
 
 /// Red, green, blue.
@@ -155,22 +156,25 @@ fn blend<T: Real>(found: &Neighbours, fill: Fill, plane: &[T], channel: usize) -
     })
 }
 
-/// One image's warp, or its pullback, between planes of the source and of the output.
-struct Planes<'a, S, O> {
+/// One image's warp: a band of its output's rows.
+struct Band<'a, T> {
     warp: &'a Warp,
     sampling: &'a Sampling,
+    /// Height and width of the source.
     size: (usize, usize),
-    source: S,
-    output: O,
+    source: &'a [T],
+    /// The number of the band's first pixel in the output.
+    first: usize,
+    output: [&'a mut [T]; CHANNELS],
 }
 
-impl<T: Real> Loop<T> for Planes<'_, &[T], &mut [T]> {
+impl<T: Real> Loop<T> for Band<'_, T> {
     #[inline(always)]
     fn run<V: Vectors<T>>(self, _: V) {
         let (warp, sampling, (height, width)) = (self.warp, self.sampling, self.size);
-        let (pixels, out_pixels) = (height * width, warp.size.0 * warp.size.1);
-        for pixel in 0..out_pixels {
-            let found = sample(warp, sampling, self.size, pixel);
+        let pixels = height * width;
+        for index in 0..self.output[0].len() {
+            let found = sample(warp, sampling, self.size, self.first + index);
             for channel in 0..CHANNELS {
                 let plane = &self.source[channel * pixels..][..pixels];
                 let value = match &found {
@@ -183,14 +187,23 @@ impl<T: Real> Loop<T> for Planes<'_, &[T], &mut [T]> {
                     }
                     Sample::Edge(found) => blend(found, sampling.fill, plane, channel),
                 };
-                self.output[channel * out_pixels + pixel] =
+                self.output[channel][index] =
                     (value - T::of(warp.mean[channel])) / T::of(warp.deviation[channel]);
             }
         }
     }
 }
 
-impl<T: Real> Loop<T> for Planes<'_, &mut [T], &[T]> {
+/// One image's pullback, from planes of the output's cotangent to planes of the source's.
+struct Scatter<'a, T> {
+    warp: &'a Warp,
+    sampling: &'a Sampling,
+    size: (usize, usize),
+    source: &'a mut [T],
+    output: &'a [T],
+}
+
+impl<T: Real> Loop<T> for Scatter<'_, T> {
     #[inline(always)]
     fn run<V: Vectors<T>>(self, _: V) {
         let (warp, sampling, (height, width)) = (self.warp, self.sampling, self.size);
@@ -229,19 +242,29 @@ pub fn forward<T: Real>(warp: &Warp, x: &Tensor) -> Result<Tensor> {
     let (pixels, out_pixels) = (height * width, warp.size.0 * warp.size.1);
     let x = View::<T>::of(x)?;
     let mut y = vec![T::zero(); images * CHANNELS * out_pixels];
+    let rows = TASK_ELEMENTS.div_ceil(CHANNELS * warp.size.1);
+    let mut bands = Vec::new();
     for ((source, output), sampling) in x
         .chunks_exact(CHANNELS * pixels)
         .zip(y.chunks_exact_mut(CHANNELS * out_pixels))
         .zip(&warp.samplings)
     {
-        T::vectorised(Planes {
-            warp,
-            sampling,
-            size: (height, width),
-            source,
-            output,
-        });
+        let (red, others) = output.split_at_mut(out_pixels);
+        let (green, blue) = others.split_at_mut(out_pixels);
+        let planes = [red, green, blue].map(|plane| plane.chunks_mut(rows * warp.size.1));
+        let [red, green, blue] = planes;
+        for (band, ((red, green), blue)) in red.zip(green).zip(blue).enumerate() {
+            bands.push(Band {
+                warp,
+                sampling,
+                size: (height, width),
+                source,
+                first: band * rows * warp.size.1,
+                output: [red, green, blue],
+            });
+        }
     }
+    each_item(bands, T::vectorised);
     tensor(y, (images, CHANNELS, warp.size.0, warp.size.1))
 }
 
@@ -255,7 +278,7 @@ pub fn pullback<T: Real>(warp: &Warp, dy: &Tensor, height: usize, width: usize) 
         .zip(dy.chunks_exact(CHANNELS * out_pixels))
         .zip(&warp.samplings)
     {
-        T::vectorised(Planes {
+        T::vectorised(Scatter {
             warp,
             sampling,
             size: (height, width),
