@@ -133,7 +133,7 @@ fn one(model: &Model, input: &Tensor, wanted: &Wanted) -> Result<Vec<Tensor>> {
     let pass = model.encoder.forward(input, &wanted.read())?;
     let mut tensors = Vec::new();
     for &tap in wanted.taps.iter().chain(&wanted.embedding) {
-        tensors.push(pass.activation(tap)?.clone());
+        tensors.push(pass.activation(tap)?);
     }
     if let Some(objective) = &wanted.objective {
         let evaluation = objective.evaluate(&model.encoder, &pass, None)?;

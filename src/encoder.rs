@@ -4,6 +4,7 @@
 pub mod affine;
 pub mod architecture;
 pub mod attention;
+pub mod engine;
 pub mod layer;
 pub mod positions;
 pub mod program;
@@ -19,6 +20,7 @@ use crate::backend::cpu::Real;
 use crate::backend::field::Field;
 use crate::error::{Result, bail};
 use architecture::{Architecture, RESNET_STRIDE, Vision};
+use engine::Cpu;
 use layer::Rules;
 use program::{Program, Run};
 use tap::{Layout, Tap, TapId};
@@ -33,8 +35,8 @@ pub struct Encoder {
 
 /// The program in the element type that it computes in.
 enum Precision {
-    Single(Program<f32>),
-    Double(Program<f64>),
+    Single(Program<Cpu<f32>>),
+    Double(Program<Cpu<f64>>),
 }
 
 impl Encoder {
@@ -150,15 +152,22 @@ impl Encoder {
             _ => {}
         }
         let x = x.to_dtype(self.dtype())?;
-        let run = match &self.program {
-            Precision::Single(program) => program.run(Field::from_planes(&x)?, taps)?,
-            Precision::Double(program) => program.run(Field::from_planes(&x)?, taps)?,
+        let kept = match &self.program {
+            Precision::Single(program) => {
+                Kept::Single(program, program.run(Field::from_planes(&x)?, taps)?)
+            }
+            Precision::Double(program) => {
+                Kept::Double(program, program.run(Field::from_planes(&x)?, taps)?)
+            }
         };
-        Ok(Pass { encoder: self, run })
+        Ok(Pass {
+            encoder: self,
+            kept,
+        })
     }
 }
 
-fn build<T: Real>(architecture: &Architecture, weights: &mut Weights) -> Result<Program<T>> {
+fn build<T: Real>(architecture: &Architecture, weights: &mut Weights) -> Result<Program<Cpu<T>>> {
     match architecture.vision {
         Vision::ResNet(shape) => resnet::build(shape, architecture, weights),
         Vision::Vit(shape) => vit::build(shape, architecture, weights),
@@ -168,7 +177,13 @@ fn build<T: Real>(architecture: &Architecture, weights: &mut Weights) -> Result<
 /// One forward pass: the activations at its taps, and the way back.
 pub struct Pass<'a> {
     encoder: &'a Encoder,
-    run: Run,
+    kept: Kept<'a>,
+}
+
+/// A program and what one pass through it kept.
+enum Kept<'a> {
+    Single(&'a Program<Cpu<f32>>, Run<Cpu<f32>>),
+    Double(&'a Program<Cpu<f64>>, Run<Cpu<f64>>),
 }
 
 impl Pass<'_> {
@@ -177,26 +192,40 @@ impl Pass<'_> {
     ///
     /// # Errors
     /// When the pass was not asked for it.
-    pub fn activation(&self, tap: TapId) -> Result<&Tensor> {
-        match self.run.activation(tap) {
-            Some(activation) => Ok(activation),
-            None => bail!(
-                Internal,
-                "the pass did not keep {}",
-                self.encoder.tap(tap).name
-            ),
+    pub fn activation(&self, tap: TapId) -> Result<Tensor> {
+        let Tap { name, layout, .. } = self.encoder.tap(tap);
+        let activation = match &self.kept {
+            Kept::Single(_, run) => run.activation(tap).map(|x| Cpu::to_tensor(x, *layout)),
+            Kept::Double(_, run) => run.activation(tap).map(|x| Cpu::to_tensor(x, *layout)),
+        };
+        match activation {
+            Some(activation) => activation,
+            None => bail!(Internal, "the pass did not keep {name}"),
         }
     }
 
     /// The cotangent of the pixels, from cotangents at taps that the pass was asked for.
     pub fn pullback(&self, cotangents: &[(TapId, Tensor)], rules: Rules) -> Result<Tensor> {
-        match &self.encoder.program {
-            Precision::Single(program) => {
-                program.pullback(&self.run, cotangents, rules)?.to_planes()
-            }
-            Precision::Double(program) => {
-                program.pullback(&self.run, cotangents, rules)?.to_planes()
-            }
+        match &self.kept {
+            Kept::Single(program, run) => self.back(program, run, cotangents, rules),
+            Kept::Double(program, run) => self.back(program, run, cotangents, rules),
         }
+    }
+
+    fn back<T: Real>(
+        &self,
+        program: &Program<Cpu<T>>,
+        run: &Run<Cpu<T>>,
+        cotangents: &[(TapId, Tensor)],
+        rules: Rules,
+    ) -> Result<Tensor> {
+        let fields = cotangents
+            .iter()
+            .map(|(tap, cotangent)| {
+                let layout = self.encoder.tap(*tap).layout;
+                Ok((*tap, Cpu::from_tensor(cotangent, layout)?))
+            })
+            .collect::<Result<_>>()?;
+        program.pullback(run, fields, rules)?.to_planes()
     }
 }

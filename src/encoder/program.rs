@@ -8,17 +8,13 @@ mod pullback;
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-
 use super::affine::Affine;
-use super::layer::{AnyLayer, AnySaved, Layer};
+use super::engine::{Cpu, Engine};
+use super::layer::{AnyLayer, Layer};
 use super::tap::{Layout, Tap, TapId};
 use crate::backend::cpu::Real;
-use crate::backend::field::{Extent, Field};
-use crate::backend::mask::Mask;
+use crate::backend::field::Extent;
 use crate::error::{Error, Kind, Result};
-use crate::ops::linear::Forward;
-use crate::ops::relu;
 
 /// The number of a value; the image is value 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,15 +23,15 @@ pub struct Value(usize);
 /// The image.
 pub const IMAGE: Value = Value(0);
 
-enum Step<T: Real> {
-    Layer(Box<dyn AnyLayer<T>>, Value),
+enum Step<E: Engine> {
+    Layer(E::Layer, Value),
     /// Of the first value, plus the second.
-    Affine(Box<Affine<T>>, Value, Option<Value>),
+    Affine(E::Affine, Value, Option<Value>),
     Relu(Value),
     Sum(Value, Value),
 }
 
-impl<T: Real> Step<T> {
+impl<E: Engine> Step<E> {
     fn inputs(&self) -> impl Iterator<Item = Value> {
         let (first, second) = match self {
             Self::Layer(_, input) | Self::Relu(input) => (*input, None),
@@ -47,13 +43,13 @@ impl<T: Real> Step<T> {
 }
 
 /// The steps and the taps; step `i` makes value `i + 1`.
-pub struct Program<T: Real> {
-    steps: Vec<Step<T>>,
+pub struct Program<E: Engine> {
+    steps: Vec<Step<E>>,
     taps: Vec<Tap>,
     tapped: Vec<Value>,
 }
 
-impl<T: Real> Default for Program<T> {
+impl<E: Engine> Default for Program<E> {
     fn default() -> Self {
         Self {
             steps: Vec::new(),
@@ -63,25 +59,25 @@ impl<T: Real> Default for Program<T> {
     }
 }
 
-enum Saved {
-    Layer(AnySaved),
+enum Saved<E: Engine> {
+    Layer(E::Saved),
     /// The input's extent.
     Affine(Extent),
-    Relu(Mask),
+    Relu(E::Mask),
     Sum,
 }
 
 /// What one forward pass kept.
-pub struct Run {
-    activations: Vec<(TapId, Tensor)>,
-    saved: Vec<Option<Saved>>,
+pub struct Run<E: Engine> {
+    activations: Vec<(TapId, Arc<E::Field>)>,
+    saved: Vec<Option<Saved<E>>>,
 }
 
-impl Run {
+impl<E: Engine> Run<E> {
     /// The activation at a tap that the pass was asked for.
-    pub fn activation(&self, tap: TapId) -> Option<&Tensor> {
+    pub fn activation(&self, tap: TapId) -> Option<&E::Field> {
         let kept = self.activations.iter().find(|(kept, _)| *kept == tap);
-        kept.map(|(_, activation)| activation)
+        kept.map(|(_, activation)| &**activation)
     }
 }
 
@@ -89,31 +85,14 @@ fn lost() -> Error {
     Error::new(Kind::Internal, "a program lost a value")
 }
 
-/// A field in the layout of a tap.
-fn to_tensor<T: Real>(field: &Field<T>, layout: Layout) -> Result<Tensor> {
-    match layout {
-        Layout::Map { .. } => field.to_planes(),
-        Layout::Tokens { .. } => field.to_tokens(),
-        Layout::Vector if field.extent.positions() == 1 => Ok(field.to_tokens()?.squeeze(1)?),
-        Layout::Vector => field.to_tokens(),
-    }
-}
-
-fn from_tensor<T: Real>(tensor: &Tensor, layout: Layout) -> Result<Field<T>> {
-    match layout {
-        Layout::Map { .. } => Field::from_planes(tensor),
-        Layout::Tokens { .. } | Layout::Vector => Field::from_tokens(tensor),
-    }
-}
-
 /// The values of a pass that are still to be read.
-struct Alive<T: Real> {
-    values: Vec<Option<Arc<Field<T>>>>,
+struct Alive<E: Engine> {
+    values: Vec<Option<Arc<E::Field>>>,
     uses: Vec<Option<usize>>,
 }
 
-impl<T: Real> Alive<T> {
-    fn value(&self, Value(index): Value) -> Result<&Arc<Field<T>>> {
+impl<E: Engine> Alive<E> {
+    fn value(&self, Value(index): Value) -> Result<&Arc<E::Field>> {
         self.values[index].as_ref().ok_or_else(lost)
     }
 
@@ -127,10 +106,11 @@ impl<T: Real> Alive<T> {
     }
 }
 
-impl<T: Real> Program<T> {
+impl<T: Real> Program<Cpu<T>> {
     /// Appends a layer's step.
     pub fn layer(&mut self, input: Value, layer: impl Layer<T> + 'static) -> Value {
-        self.push(Step::Layer(Box::new(layer), input))
+        let layer: Box<dyn AnyLayer<T>> = Box::new(layer);
+        self.push(Step::Layer(layer, input))
     }
 
     /// Appends an affine map's step.
@@ -142,7 +122,9 @@ impl<T: Real> Program<T> {
     pub fn affine_plus(&mut self, input: Value, affine: Affine<T>, add: Value) -> Value {
         self.push(Step::Affine(Box::new(affine), input, Some(add)))
     }
+}
 
+impl<E: Engine> Program<E> {
     /// Appends a ReLU's step.
     pub fn relu(&mut self, input: Value) -> Value {
         self.push(Step::Relu(input))
@@ -153,7 +135,7 @@ impl<T: Real> Program<T> {
         self.push(Step::Sum(a, b))
     }
 
-    fn push(&mut self, step: Step<T>) -> Value {
+    fn push(&mut self, step: Step<E>) -> Value {
         self.steps.push(step);
         Value(self.steps.len())
     }
@@ -204,8 +186,8 @@ impl<T: Real> Program<T> {
     }
 
     /// Runs the steps that `taps` depend on. A value is dropped after its last use.
-    pub fn run(&self, x: Field<T>, taps: &[TapId]) -> Result<Run> {
-        let mut alive = Alive {
+    pub fn run(&self, x: E::Field, taps: &[TapId]) -> Result<Run<E>> {
+        let mut alive = Alive::<E> {
             values: vec![None; self.steps.len() + 1],
             uses: self.last_uses(taps),
         };
@@ -222,25 +204,20 @@ impl<T: Real> Program<T> {
             }
             let (y, saved) = match step {
                 Step::Layer(layer, input) => {
-                    let (y, saved) = layer.forward_any(alive.value(*input)?)?;
+                    let (y, saved) = E::layer(layer, alive.value(*input)?)?;
                     (y, Saved::Layer(saved))
                 }
                 Step::Affine(affine, input, add) => {
                     let x = alive.value(*input)?;
-                    let extent = x.extent;
                     let add = add.map(|add| alive.value(add)).transpose()?;
                     let relu = self.is_rectified_at_once(index, &alive.uses, taps);
-                    let then = Forward {
-                        add: add.map(|add| &**add),
-                        relu,
-                    };
-                    let (y, mask) = affine.forward(x, then);
+                    let (y, mask) = E::affine(affine, x, add.map(|add| &**add), relu)?;
                     rectified = mask;
-                    (y, Saved::Affine(extent))
+                    (y, Saved::Affine(E::extent(x)))
                 }
                 Step::Sum(a, b) => {
-                    let mut sum = Field::clone(alive.value(*a)?);
-                    sum.add(alive.value(*b)?);
+                    let mut sum = E::copy(alive.value(*a)?)?;
+                    E::add(&mut sum, alive.value(*b)?)?;
                     (sum, Saved::Sum)
                 }
                 Step::Relu(input) => match rectified.take() {
@@ -248,18 +225,18 @@ impl<T: Real> Program<T> {
                         // The product before it has made this value already.
                         alive.values[index + 1] = alive.values[input.0].take();
                         let y = alive.value(Value(index + 1))?.clone();
-                        self.keep(index, taps, &y, &mut run)?;
+                        self.keep(index, taps, &y, &mut run);
                         run.saved.push(Some(Saved::Relu(mask)));
                         continue;
                     }
                     None => {
-                        let (y, mask) = relu::forward(alive.value(*input)?);
+                        let (y, mask) = E::relu(alive.value(*input)?)?;
                         (y, Saved::Relu(mask))
                     }
                 },
             };
             let y = Arc::new(y);
-            self.keep(index, taps, &y, &mut run)?;
+            self.keep(index, taps, &y, &mut run);
             run.saved.push(Some(saved));
             alive.values[index + 1] = Some(y);
             alive.drop_after(index, step.inputs());
@@ -268,13 +245,11 @@ impl<T: Real> Program<T> {
     }
 
     /// Keeps what a step made, if it is read at a tap.
-    fn keep(&self, index: usize, taps: &[TapId], y: &Field<T>, run: &mut Run) -> Result<()> {
+    fn keep(&self, index: usize, taps: &[TapId], y: &Arc<E::Field>, run: &mut Run<E>) {
         for tap in taps {
             if self.tapped[tap.0] == Value(index + 1) {
-                let layout = self.taps[tap.0].layout;
-                run.activations.push((*tap, to_tensor(y, layout)?));
+                run.activations.push((*tap, y.clone()));
             }
         }
-        Ok(())
     }
 }

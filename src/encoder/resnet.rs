@@ -6,6 +6,7 @@ use candle_core::Tensor;
 use super::affine::Affine;
 use super::architecture::{Architecture, RESNET_STRIDE, ResNetShape};
 use super::attention::AttentionPool;
+use super::engine::Cpu;
 use super::layer::AveragePool;
 use super::program::{IMAGE, Program, Value};
 use super::tap::Layout;
@@ -28,7 +29,7 @@ pub fn build<T: Real>(
     shape: ResNetShape,
     architecture: &Architecture,
     weights: &mut Weights,
-) -> Result<Program<T>> {
+) -> Result<Program<Cpu<T>>> {
     let mut tower = Tower {
         program: Program::default(),
         weights,
@@ -52,7 +53,7 @@ pub fn build<T: Real>(
 }
 
 struct Tower<'a, T: Real> {
-    program: Program<T>,
+    program: Program<Cpu<T>>,
     weights: &'a mut Weights,
 }
 
@@ -149,7 +150,7 @@ impl<T: Real> Tower<'_, T> {
             self.program
                 .tap(format!("{name}.conv{index}"), y, middle, layout);
         }
-        let pooled = |program: &mut Program<T>, x| {
+        let pooled = |program: &mut Program<Cpu<T>>, x| {
             if window > 1 {
                 program.layer(x, AveragePool(window))
             } else {

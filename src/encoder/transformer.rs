@@ -2,6 +2,7 @@
 
 use super::affine::Affine;
 use super::attention::SelfAttention;
+use super::engine::Cpu;
 use super::program::{Program, Value};
 use super::weights::Weights;
 use crate::backend::cpu::Real;
@@ -63,7 +64,7 @@ impl Blocks {
     /// Appends the block whose tensors are called `{name}.ln_1`, `{name}.attn` and so on.
     pub fn append<T: Real>(
         &self,
-        program: &mut Program<T>,
+        program: &mut Program<Cpu<T>>,
         weights: &mut Weights,
         name: &str,
         x: Value,

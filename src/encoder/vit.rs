@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use super::affine::Affine;
 use super::architecture::{Architecture, VitShape};
 use super::attention::{ClassToken, Tokens};
+use super::engine::Cpu;
 use super::program::{IMAGE, Program};
 use super::tap::Layout;
 use super::transformer::{Blocks, layer_norm};
@@ -20,7 +21,7 @@ pub fn build<T: Real>(
     shape: VitShape,
     architecture: &Architecture,
     weights: &mut Weights,
-) -> Result<Program<T>> {
+) -> Result<Program<Cpu<T>>> {
     let VitShape {
         depth,
         width,

@@ -76,6 +76,6 @@ impl Statistics {
     /// Each image's channel means at a tap of a pass.
     pub fn channel_means(encoder: &Encoder, tap: TapId, pass: &Pass) -> Result<Vec<Vec<f64>>> {
         let activation = pass.activation(tap)?;
-        Positions::of(encoder.tap(tap), activation)?.channel_means(activation)
+        Positions::of(encoder.tap(tap), &activation)?.channel_means(&activation)
     }
 }

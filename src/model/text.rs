@@ -5,6 +5,7 @@ use instant_clip_tokenizer::{Token, Tokenizer};
 
 use crate::backend::field::Field;
 use crate::encoder::architecture::{Architecture, TextShape};
+use crate::encoder::engine::Cpu;
 use crate::encoder::program::{IMAGE, Program};
 use crate::encoder::tap::{Layout, TapId};
 use crate::encoder::transformer::{Blocks, layer_norm};
@@ -25,7 +26,7 @@ pub struct Text {
     shape: TextShape,
     tokens: Tensor,
     positions: Tensor,
-    program: Program<f32>,
+    program: Program<Cpu<f32>>,
     projection: Tensor,
 }
 
@@ -128,6 +129,7 @@ impl Text {
             let Some(x) = run.activation(TapId(0)) else {
                 bail!(Internal, "the text tower kept no output");
             };
+            let x = x.to_tokens()?;
             rows.push(x.get(0)?.narrow(0, end, 1)?.matmul(&self.projection)?);
         }
         Ok(Tensor::cat(&rows, 0)?)

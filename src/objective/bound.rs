@@ -93,7 +93,7 @@ impl Bound {
         for &id in &self.taps {
             let tap = encoder.tap(id);
             let activation = pass.activation(id)?;
-            let positions = Positions::of(tap, activation)?;
+            let positions = Positions::of(tap, &activation)?;
             let a: Vec<f64> = activation.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
             let mut cotangent = vec![0.0; a.len()];
             for (weight, term) in self.terms.iter().filter(|(_, term)| term.tap() == Some(id)) {

@@ -2,31 +2,32 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-
-use super::{Program, Run, Saved, Step, Value, from_tensor, lost};
-use crate::backend::cpu::Real;
-use crate::backend::field::Field;
-use crate::backend::mask::Mask;
+use super::{Program, Run, Saved, Step, Value, lost};
+use crate::encoder::engine::{Back, Engine};
 use crate::encoder::layer::Rules;
 use crate::encoder::tap::TapId;
 use crate::error::{Result, bail};
-use crate::ops::linear::Back;
-use crate::ops::relu;
 
-impl<T: Real> Program<T> {
+/// The field by itself, copied if others read it.
+fn owned<E: Engine>(field: Arc<E::Field>) -> Result<E::Field> {
+    match Arc::try_unwrap(field) {
+        Ok(field) => Ok(field),
+        Err(shared) => E::copy(&shared),
+    }
+}
+
+impl<E: Engine> Program<E> {
     /// The cotangent of the image: starts at the deepest tap with a cotangent and adds each
     /// further one as it passes its tap.
     pub fn pullback(
         &self,
-        run: &Run,
-        cotangents: &[(TapId, Tensor)],
+        run: &Run<E>,
+        cotangents: Vec<(TapId, E::Field)>,
         rules: Rules,
-    ) -> Result<Field<T>> {
+    ) -> Result<E::Field> {
         let mut flowing = Flowing::new(self, rules);
         for (tap, cotangent) in cotangents {
-            let cotangent = from_tensor(cotangent, self.taps[tap.0].layout)?;
-            flowing.add(self.tapped[tap.0], Arc::new(cotangent));
+            flowing.add(self.tapped[tap.0], Arc::new(cotangent))?;
         }
         for (index, step) in self.steps.iter().enumerate().rev() {
             let Some(dy) = flowing.values[index + 1].take() else {
@@ -35,48 +36,48 @@ impl<T: Real> Program<T> {
             let saved = run.saved[index].as_ref().ok_or_else(lost)?;
             match (step, saved) {
                 (Step::Layer(layer, input), Saved::Layer(saved)) => {
-                    let mut dx = layer.pullback_any(&**saved, &dy)?;
-                    flowing.last_words(run, index, *input).finish(&mut dx);
+                    let mut dx = E::layer_pullback(layer, saved, &dy)?;
+                    flowing.last_words(run, index, *input).finish(&mut dx)?;
                     flowing.set(*input, dx, index);
                 }
                 (Step::Affine(affine, input, add), Saved::Affine(extent)) => {
                     if let Some(add) = add {
-                        flowing.add(*add, dy.clone());
+                        flowing.add(*add, dy.clone())?;
                     }
                     let then = flowing.last_words(run, index, *input);
-                    let dx = affine.pullback(&dy, *extent, then);
+                    let dx = E::affine_pullback(affine, &dy, *extent, then)?;
                     flowing.set(*input, dx, index);
                 }
                 (Step::Relu(input), Saved::Relu(mask)) => {
                     let dx = match (flowing.is_gated[index + 1], rules.redirect_relu) {
                         (true, _) => dy,
                         (false, redirect) => {
-                            let mut dx = Arc::unwrap_or_clone(dy);
-                            let gate = if redirect { relu::redirect } else { relu::gate };
-                            gate(&mut dx, mask);
+                            let mut dx = owned::<E>(dy)?;
+                            let gate = if redirect { E::redirect } else { E::gate };
+                            gate(&mut dx, mask)?;
                             Arc::new(dx)
                         }
                     };
-                    flowing.add(*input, dx);
+                    flowing.add(*input, dx)?;
                 }
                 (Step::Sum(a, b), Saved::Sum) => {
-                    flowing.add(*a, dy.clone());
-                    flowing.add(*b, dy);
+                    flowing.add(*a, dy.clone())?;
+                    flowing.add(*b, dy)?;
                 }
                 _ => bail!(Internal, "a step was saved as another"),
             }
         }
         match flowing.values.swap_remove(0) {
-            Some(dx) => Ok(Arc::unwrap_or_clone(dx)),
+            Some(dx) => owned::<E>(dx),
             None => bail!(Internal, "a pullback was asked for without a cotangent"),
         }
     }
 }
 
 /// The cotangents on their way back.
-struct Flowing<'a, T: Real> {
-    program: &'a Program<T>,
-    values: Vec<Option<Arc<Field<T>>>>,
+struct Flowing<'a, E: Engine> {
+    program: &'a Program<E>,
+    values: Vec<Option<Arc<E::Field>>>,
     /// Whether a value's cotangent has passed the ReLU that made the value.
     is_gated: Vec<bool>,
     /// For each value the first step that reads it: the last to add to its cotangent.
@@ -84,8 +85,8 @@ struct Flowing<'a, T: Real> {
     rules: Rules,
 }
 
-impl<'a, T: Real> Flowing<'a, T> {
-    fn new(program: &'a Program<T>, rules: Rules) -> Self {
+impl<'a, E: Engine> Flowing<'a, E> {
+    fn new(program: &'a Program<E>, rules: Rules) -> Self {
         let count = program.steps.len() + 1;
         let mut first_use = vec![usize::MAX; count];
         for (index, step) in program.steps.iter().enumerate().rev() {
@@ -102,15 +103,16 @@ impl<'a, T: Real> Flowing<'a, T> {
         }
     }
 
-    fn add(&mut self, Value(index): Value, cotangent: Arc<Field<T>>) {
+    fn add(&mut self, Value(index): Value, cotangent: Arc<E::Field>) -> Result<()> {
         self.values[index] = Some(match self.values[index].take() {
             Some(sum) => {
-                let mut sum = Arc::unwrap_or_clone(sum);
-                sum.add(&cotangent);
+                let mut sum = owned::<E>(sum)?;
+                E::add(&mut sum, &cotangent)?;
                 Arc::new(sum)
             }
             None => cotangent,
         });
+        Ok(())
     }
 
     fn is_last(&self, step: usize, value: Value) -> bool {
@@ -119,7 +121,7 @@ impl<'a, T: Real> Flowing<'a, T> {
 
     /// What the step's contribution to the value's cotangent can carry along: the sum so far,
     /// and, if no other contribution follows, the gate of the ReLU that made the value.
-    fn last_words<'b>(&'b self, run: &'b Run, step: usize, value: Value) -> Back<'b, T> {
+    fn last_words<'b>(&'b self, run: &'b Run<E>, step: usize, value: Value) -> Back<'b, E> {
         let gate = (self.is_last(step, value) && !self.rules.redirect_relu)
             .then(|| self.mask(run, value))
             .flatten();
@@ -129,7 +131,7 @@ impl<'a, T: Real> Flowing<'a, T> {
         }
     }
 
-    fn mask<'b>(&self, run: &'b Run, Value(index): Value) -> Option<&'b Mask> {
+    fn mask<'b>(&self, run: &'b Run<E>, Value(index): Value) -> Option<&'b E::Mask> {
         let step = index.checked_sub(1)?;
         match (&self.program.steps[step], run.saved[step].as_ref()?) {
             (Step::Relu(_), Saved::Relu(mask)) => Some(mask),
@@ -138,7 +140,7 @@ impl<'a, T: Real> Flowing<'a, T> {
     }
 
     /// Puts a contribution in place that went with [`Flowing::last_words`].
-    fn set(&mut self, value: Value, cotangent: Field<T>, step: usize) {
+    fn set(&mut self, value: Value, cotangent: E::Field, step: usize) {
         self.values[value.0] = Some(Arc::new(cotangent));
         let made_by_relu = value.0 > 0
             && matches!(self.program.steps[value.0 - 1], Step::Relu(_))

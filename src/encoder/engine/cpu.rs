@@ -1,0 +1,100 @@
+//! The CPU, in `f32` or `f64`.
+
+use std::marker::PhantomData;
+
+use candle_core::Tensor;
+
+use super::{Back, Engine};
+use crate::backend::cpu::Real;
+use crate::backend::field::{Extent, Field};
+use crate::backend::mask::Mask;
+use crate::encoder::affine::Affine;
+use crate::encoder::layer::{AnyLayer, AnySaved};
+use crate::encoder::tap::Layout;
+use crate::error::Result;
+use crate::ops::linear::{self, Forward};
+use crate::ops::relu;
+
+/// The CPU, computing in `T`.
+pub struct Cpu<T>(PhantomData<T>);
+
+impl<T: Real> Cpu<T> {
+    /// A field in the layout of a tap.
+    pub fn to_tensor(field: &Field<T>, layout: Layout) -> Result<Tensor> {
+        match layout {
+            Layout::Map { .. } => field.to_planes(),
+            Layout::Tokens { .. } => field.to_tokens(),
+            Layout::Vector if field.extent.positions() == 1 => Ok(field.to_tokens()?.squeeze(1)?),
+            Layout::Vector => field.to_tokens(),
+        }
+    }
+
+    /// A field from the layout of a tap.
+    pub fn from_tensor(tensor: &Tensor, layout: Layout) -> Result<Field<T>> {
+        match layout {
+            Layout::Map { .. } => Field::from_planes(tensor),
+            Layout::Tokens { .. } | Layout::Vector => Field::from_tokens(tensor),
+        }
+    }
+}
+
+impl<T: Real> Engine for Cpu<T> {
+    type Field = Field<T>;
+    type Mask = Mask;
+    type Affine = Box<Affine<T>>;
+    type Layer = Box<dyn AnyLayer<T>>;
+    type Saved = AnySaved;
+
+    fn extent(x: &Field<T>) -> Extent {
+        x.extent
+    }
+
+    fn copy(x: &Field<T>) -> Result<Field<T>> {
+        Ok(x.clone())
+    }
+
+    fn add(sum: &mut Field<T>, other: &Field<T>) -> Result<()> {
+        sum.add(other);
+        Ok(())
+    }
+
+    fn affine(
+        affine: &Self::Affine,
+        x: &Field<T>,
+        add: Option<&Field<T>>,
+        relu: bool,
+    ) -> Result<(Field<T>, Option<Mask>)> {
+        Ok(affine.forward(x, Forward { add, relu }))
+    }
+
+    fn affine_pullback(
+        affine: &Self::Affine,
+        dy: &Field<T>,
+        from: Extent,
+        Back { add, gate }: Back<Self>,
+    ) -> Result<Field<T>> {
+        Ok(affine.pullback(dy, from, linear::Back { add, gate }))
+    }
+
+    fn layer(layer: &Self::Layer, x: &Field<T>) -> Result<(Field<T>, AnySaved)> {
+        layer.forward_any(x)
+    }
+
+    fn layer_pullback(layer: &Self::Layer, saved: &AnySaved, dy: &Field<T>) -> Result<Field<T>> {
+        layer.pullback_any(&**saved, dy)
+    }
+
+    fn relu(x: &Field<T>) -> Result<(Field<T>, Mask)> {
+        Ok(relu::forward(x))
+    }
+
+    fn gate(dy: &mut Field<T>, mask: &Mask) -> Result<()> {
+        relu::gate(dy, mask);
+        Ok(())
+    }
+
+    fn redirect(dy: &mut Field<T>, mask: &Mask) -> Result<()> {
+        relu::redirect(dy, mask);
+        Ok(())
+    }
+}
