@@ -22,6 +22,8 @@ pub enum Kind {
     Network,
     /// A number became infinite or undefined, or a gradient vanished.
     Numeric,
+    /// A device is missing, unfit, out of memory, or failed.
+    Device,
     /// The user stopped the run.
     Interrupted,
     /// An operation of the tensor library failed: a defect in percept.

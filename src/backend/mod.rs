@@ -5,6 +5,8 @@
 
 pub mod buffer;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod field;
 pub mod lanes;
 pub mod mask;

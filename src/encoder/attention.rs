@@ -1,6 +1,8 @@
 //! The layers on tokens: attention, the ResNets' attention pool, patches to tokens and back.
 
 use super::layer::Layer;
+#[cfg(feature = "cuda")]
+use super::layer::LayerKind;
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::threads::each_row;
@@ -31,6 +33,11 @@ impl<T: Real> Layer<T> for SelfAttention<T> {
             Inputs::Other { key_value, .. } => key_value,
         };
         Ok(self.projection.pullback(&d, Back::default()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn kind(&self) -> LayerKind<'_, T> {
+        LayerKind::SelfAttention(self)
     }
 }
 
@@ -113,6 +120,11 @@ impl<T: Real> Layer<T> for AttentionPool<T> {
         });
         Ok(dx)
     }
+
+    #[cfg(feature = "cuda")]
+    fn kind(&self) -> LayerKind<'_, T> {
+        LayerKind::AttentionPool(self)
+    }
 }
 
 /// Patches to tokens: `h * w` positions of `width` channels to `1 + h * w` tokens, the class token
@@ -154,6 +166,11 @@ impl<T: Real> Layer<T> for Tokens<T> {
         });
         Ok(dx)
     }
+
+    #[cfg(feature = "cuda")]
+    fn kind(&self) -> LayerKind<'_, T> {
+        LayerKind::Tokens(self)
+    }
 }
 
 /// The class token alone.
@@ -182,5 +199,10 @@ impl<T: Real> Layer<T> for ClassToken {
             tokens[..width].copy_from_slice(dy);
         }
         Ok(dx)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn kind(&self) -> LayerKind<'_, T> {
+        LayerKind::ClassToken
     }
 }

@@ -1,6 +1,10 @@
 //! What runs a program's steps: fields in some device's memory, and the operations on them.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+
+use std::sync::Arc;
 
 use crate::backend::field::Extent;
 use crate::error::Result;
@@ -56,8 +60,8 @@ pub trait Engine: Sized + 'static {
         then: Back<Self>,
     ) -> Result<Self::Field>;
 
-    /// The layer's output, and what its pullback needs.
-    fn layer(layer: &Self::Layer, x: &Self::Field) -> Result<(Self::Field, Self::Saved)>;
+    /// The layer's output, and what its pullback needs, which may be `x` itself.
+    fn layer(layer: &Self::Layer, x: &Arc<Self::Field>) -> Result<(Self::Field, Self::Saved)>;
 
     /// The cotangent of the layer's input.
     fn layer_pullback(

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 
+#[cfg(feature = "cuda")]
+use super::attention::{AttentionPool, SelfAttention, Tokens};
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::error::{Error, Kind, Result};
@@ -29,6 +31,29 @@ pub trait Layer<T: Real>: Send + Sync {
 
     /// The cotangent of the input from that of the output.
     fn pullback(&self, saved: &Self::Saved, dy: &Field<T>) -> Result<Field<T>>;
+
+    /// Which layer it is, for engines that have it too.
+    #[cfg(feature = "cuda")]
+    fn kind(&self) -> LayerKind<'_, T>;
+}
+
+/// Every layer there is.
+#[cfg(feature = "cuda")]
+pub enum LayerKind<'a, T: Real> {
+    /// Average pooling over windows of this side.
+    AveragePool(usize),
+    /// Layer normalisation.
+    LayerNorm(&'a LayerNorm<T>),
+    /// An activation.
+    Gelu(Gelu),
+    /// Attention of tokens among themselves.
+    SelfAttention(&'a SelfAttention<T>),
+    /// The ResNets' attention pool.
+    AttentionPool(&'a AttentionPool<T>),
+    /// Patches to tokens.
+    Tokens(&'a Tokens<T>),
+    /// The class token alone.
+    ClassToken,
 }
 
 /// What some layer saved.
@@ -41,6 +66,10 @@ pub trait AnyLayer<T: Real>: Send + Sync {
 
     /// As [`Layer::pullback`], with what `forward_any` of the same layer returned.
     fn pullback_any(&self, saved: &(dyn Any + Send + Sync), dy: &Field<T>) -> Result<Field<T>>;
+
+    /// As [`Layer::kind`].
+    #[cfg(feature = "cuda")]
+    fn kind_any(&self) -> LayerKind<'_, T>;
 }
 
 impl<T: Real, L: Layer<T>> AnyLayer<T> for L {
@@ -54,6 +83,11 @@ impl<T: Real, L: Layer<T>> AnyLayer<T> for L {
             .downcast_ref()
             .ok_or_else(|| Error::new(Kind::Internal, "a layer got what another layer saved"))?;
         self.pullback(saved, dy)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn kind_any(&self) -> LayerKind<'_, T> {
+        self.kind()
     }
 }
 
@@ -71,6 +105,11 @@ impl<T: Real> Layer<T> for AveragePool {
     fn pullback(&self, from: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
         Ok(pool::pullback(dy, self.0, *from))
     }
+
+    #[cfg(feature = "cuda")]
+    fn kind(&self) -> LayerKind<'_, T> {
+        LayerKind::AveragePool(self.0)
+    }
 }
 
 impl<T: Real> Layer<T> for LayerNorm<T> {
@@ -82,6 +121,11 @@ impl<T: Real> Layer<T> for LayerNorm<T> {
 
     fn pullback(&self, saved: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
         Ok(LayerNorm::pullback(self, saved, dy))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn kind(&self) -> LayerKind<'_, T> {
+        LayerKind::LayerNorm(self)
     }
 }
 
@@ -95,5 +139,10 @@ impl<T: Real> Layer<T> for Gelu {
 
     fn pullback(&self, x: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
         Ok(Gelu::pullback(*self, x, dy))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn kind(&self) -> LayerKind<'_, T> {
+        LayerKind::Gelu(*self)
     }
 }

@@ -253,3 +253,30 @@ impl<E: Engine> Program<E> {
         }
     }
 }
+
+#[cfg(feature = "cuda")]
+impl<T: Real> Program<Cpu<T>> {
+    /// The same program on another engine, which makes its own maps and layers of these.
+    ///
+    /// # Errors
+    /// When one of them cannot be made.
+    pub fn on<E: Engine>(
+        &self,
+        map: impl Fn(&Affine<T>) -> Result<E::Affine>,
+        layer: impl Fn(&dyn AnyLayer<T>) -> Result<E::Layer>,
+    ) -> Result<Program<E>> {
+        let step = |step: &Step<Cpu<T>>| {
+            Ok(match step {
+                Step::Layer(own, input) => Step::Layer(layer(&**own)?, *input),
+                Step::Affine(own, input, add) => Step::Affine(map(own)?, *input, *add),
+                Step::Relu(input) => Step::Relu(*input),
+                Step::Sum(a, b) => Step::Sum(*a, *b),
+            })
+        };
+        Ok(Program {
+            steps: self.steps.iter().map(step).collect::<Result<_>>()?,
+            taps: self.taps.clone(),
+            tapped: self.tapped.clone(),
+        })
+    }
+}

@@ -1,6 +1,7 @@
 //! The CPU, in `f32` or `f64`.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 
@@ -76,7 +77,7 @@ impl<T: Real> Engine for Cpu<T> {
         Ok(affine.pullback(dy, from, linear::Back { add, gate }))
     }
 
-    fn layer(layer: &Self::Layer, x: &Field<T>) -> Result<(Field<T>, AnySaved)> {
+    fn layer(layer: &Self::Layer, x: &Arc<Field<T>>) -> Result<(Field<T>, AnySaved)> {
         layer.forward_any(x)
     }
 

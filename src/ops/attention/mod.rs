@@ -6,6 +6,8 @@
 //! `dk = ds^T . q / sqrt(d)`.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 
 use crate::backend::buffer::Buffer;
 use crate::backend::cpu::Real;

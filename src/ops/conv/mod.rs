@@ -6,6 +6,8 @@
 //! both end in products with matrices that were packed beforehand. The choice depends on the shape
 //! alone, never on the batch.
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod patches;
 mod spatial;
 mod winograd;

@@ -47,7 +47,7 @@ impl<T: Real> Kernel<T> {
         self.weight[((o * self.inputs + i) * 3 + y) * 3 + x]
     }
 
-    fn patches(&self) -> Patches<T> {
+    pub fn patches(&self) -> Patches<T> {
         let inputs = self.inputs;
         let row = |k: usize, o: usize| {
             let (place, i) = (k / inputs, k % inputs);
@@ -106,6 +106,12 @@ impl<T: Real> Spatial<T> {
             small: Winograd::default(),
             patches: OnceLock::new(),
         }
+    }
+
+    /// What it multiplies and adds.
+    #[cfg(feature = "cuda")]
+    pub fn kernel(&self) -> &Kernel<T> {
+        &self.kernel
     }
 
     fn method(&self, extent: Extent) -> Method {

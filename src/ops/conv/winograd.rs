@@ -13,7 +13,7 @@
 //! 9e-6 of the largest output over all convolutions of OpenAI's ResNets (`tests/convolutions.rs`).
 
 mod grid;
-mod transform;
+pub mod transform;
 
 use std::sync::OnceLock;
 

@@ -3,6 +3,9 @@
 //! QuickGELU `x * sigmoid(1.702 x)` is what OpenAI trained with; GELU `x * Phi(x)` (exact, with
 //! the error function) is PyTorch's default and what many later models use.
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
+
 use candle_core::cpu::erf::erf_f64;
 
 use crate::backend::cpu::Real;

@@ -1,6 +1,9 @@
 //! Layer normalisation over the channels: `y = g * (x - mean) / sqrt(var + eps) + b`, with the
 //! biased variance. One pass over a row each way.
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
+
 use candle_core::Tensor;
 
 use super::linear::elements;

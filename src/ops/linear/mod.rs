@@ -1,6 +1,9 @@
 //! The affine map of a field's channels, `y = x . W^T + b`, with PyTorch's weight layout; and what
 //! a frozen map carries along: the sum with another field, a ReLU, the gate of an earlier ReLU.
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
+
 use std::sync::OnceLock;
 
 use candle_core::{DType, Tensor};

@@ -1,6 +1,9 @@
 //! Average pooling over `k x k` windows that do not overlap; a remainder at the right and bottom
 //! edge is left out, as in PyTorch's `AvgPool2d(k)`.
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
+
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::threads::each_row;

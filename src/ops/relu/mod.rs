@@ -8,6 +8,9 @@
 //! Where nothing reads the value before a ReLU, the product that makes it applies the ReLU itself;
 //! these functions are for the others.
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
+
 use crate::backend::cpu::Real;
 use crate::backend::field::Field;
 use crate::backend::mask::Mask;

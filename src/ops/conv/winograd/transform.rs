@@ -103,11 +103,11 @@ impl<T: Real, V: Vectors<T>> Transform<T, V> {
 /// tile.
 pub type Filters<T> = Vec<Packed<T>>;
 
-/// `filter(from, to, y, x)` transformed.
-pub fn transform_filters<T: Real, const IN: usize>(
+/// `filter(from, to, y, x)` transformed: `IN * IN` matrices `(from, to)`.
+pub fn filter_matrices<T: Real, const IN: usize>(
     (from, to): (usize, usize),
     filter: impl Fn(usize, usize, usize, usize) -> T + Sync,
-) -> Filters<T> {
+) -> Vec<T> {
     // Not a buffer: those are kept for the next step, and this is needed once.
     let mut transformed = vec![T::zero(); IN * IN * from * to];
     // A chunk holds a row of elements: all that `left`, the row of `G` for it, goes into.
@@ -130,6 +130,14 @@ pub fn transform_filters<T: Real, const IN: usize>(
         }
     });
     transformed
+}
+
+/// The same, each matrix packed.
+pub fn transform_filters<T: Real, const IN: usize>(
+    (from, to): (usize, usize),
+    filter: impl Fn(usize, usize, usize, usize) -> T + Sync,
+) -> Filters<T> {
+    filter_matrices::<T, IN>((from, to), filter)
         .chunks_exact((from * to).max(1))
         .map(|matrix| Packed::new(from, to, |i, o| matrix[i * to + o]))
         .collect()

@@ -1,0 +1,96 @@
+// Objectives: what each image's terms read from a tap's field, and their cotangent, for a batch in which
+// every image has terms of its own; penalties of the RGB image; norms.
+//
+// `reduce_terms`: a warp a row (a position) of an image. It clears the row's cotangent and goes through
+// the image's terms in order. A unit's term reads and writes one value; a direction's reads the row and the
+// vector twice and writes the row. Values go to a table of terms x rows, in f32, and `reduce_values` takes
+// each term's mean over its rows, a warp a term. E c bytes a row to write, 3 E c with a direction.
+//
+// `reduce_norm`: the sum of squares of an image, a block an image, in f64, for a trace of gradients.
+#include "prelude.cuh"
+
+// Of a term: kind, channel or vector, first row, rows, power.
+#define TERM_NUMBERS 5
+enum { TERM_UNIT = 0, TERM_DIRECTION = 1 };
+// The guards of lucid's direction: the floor of the cosine, and the constant beside the norms.
+#define COSINE_FLOOR 0.1f
+#define NORM_EPSILON 1e-4f
+
+// Terms of image i are starts[i]..starts[i + 1]; `weights` of the cotangent, one a term.
+template <typename T>
+__device__ __forceinline__ void reduce_terms(const T *a, const int *starts, const int *terms, const float *weights,
+                                             const float *vectors, T *cotangent, float *table, u32 images, u32 rows,
+                                             u32 channels) {
+  u32 lane = threadIdx.x % 32, warps = gridDim.x * (blockDim.x / 32);
+  for (u32 i = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32; i < images * rows; i += warps) {
+    u32 image = i / rows, row = i % rows;
+    const T *from = a + (size_t)i * channels;
+    T *to = cotangent + (size_t)i * channels;
+    for (u32 c = lane; c < channels; c += 32) to[c] = Stored<T>::of(0.0f);
+    for (int t = starts[image]; t < starts[image + 1]; t++) {
+      const int *term = terms + t * TERM_NUMBERS;
+      bool reads = (int)row >= term[2] && (int)row < term[2] + term[3];
+      float value = 0.0f, weight = weights[t] / (float)term[3];
+      if (reads && term[0] == TERM_UNIT) {
+        u32 channel = (u32)term[1];
+        value = load(from[channel]);
+        // By the lane that has cleared it.
+        if (lane == channel % 32) to[channel] = Stored<T>::of(load(to[channel]) + weight);
+      } else if (reads) {
+        const float *v = vectors + (size_t)term[1] * channels;
+        float dot = 0.0f, squares = 0.0f, target = 0.0f;
+        for (u32 c = lane; c < channels; c += 32) {
+          float x = load(from[c]);
+          dot = fmaf(x, v[c], dot);
+          squares = fmaf(x, x, squares);
+          target = fmaf(v[c], v[c], target);
+        }
+        dot = warp_sum(dot);
+        float length = sqrtf(warp_sum(squares)), guarded = length + NORM_EPSILON;
+        target = sqrtf(warp_sum(target)) + NORM_EPSILON;
+        float cosine = dot / (guarded * target), floored = fmaxf(cosine, COSINE_FLOOR);
+        float below = 1.0f;
+        for (int k = 1; k < term[4]; k++) below *= floored;
+        float factor = term[4] > 0 ? below * floored : 1.0f;
+        float of_factor = term[4] > 0 && cosine > COSINE_FLOOR ? dot * (float)term[4] * below : 0.0f;
+        float along = length > 0.0f ? cosine / (guarded * length) : 0.0f;
+        value = dot * factor;
+        for (u32 c = lane; c < channels; c += 32) {
+          float slope = v[c] * factor + of_factor * (v[c] / (guarded * target) - along * load(from[c]));
+          to[c] = Stored<T>::of(fmaf(weight, slope, load(to[c])));
+        }
+      }
+      if (lane == 0) table[(size_t)t * rows + row] = value;
+    }
+  }
+}
+
+KERNEL(reduce_values_fwd_f32, const float *table, const int *terms, float *values, u32 count, u32 rows) {
+  u32 lane = threadIdx.x % 32, t = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
+  if (t >= count) return;
+  float sum = 0.0f;
+  for (u32 row = lane; row < rows; row += 32) sum += table[(size_t)t * rows + row];
+  sum = warp_sum(sum);
+  if (lane == 0) values[t] = sum / (float)terms[t * TERM_NUMBERS + 3];
+}
+
+KERNEL(reduce_norm_fwd_f32, const float *x, double *squares, u32 length) {
+  __shared__ double parts[256];
+  const float *image = x + (size_t)blockIdx.x * length;
+  double sum = 0.0;
+  for (u32 i = threadIdx.x; i < length; i += blockDim.x) sum += (double)image[i] * (double)image[i];
+  parts[threadIdx.x] = sum;
+  __syncthreads();
+  for (u32 half = blockDim.x / 2; half > 0; half /= 2) {
+    if (threadIdx.x < half) parts[threadIdx.x] += parts[threadIdx.x + half];
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) squares[blockIdx.x] = parts[0];
+}
+
+#define REDUCE(T, S)                                                                                                   \
+  KERNEL(reduce_terms_bwd_##S, const T *a, const int *starts, const int *terms, const float *weights,                 \
+         const float *vectors, T *cotangent, float *table, u32 images, u32 rows, u32 channels) {                      \
+    reduce_terms<T>(a, starts, terms, weights, vectors, cotangent, table, images, rows, channels);                    \
+  }
+FOR_DTYPES(REDUCE)

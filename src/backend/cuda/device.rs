@@ -1,0 +1,162 @@
+//! Opening a device, and what its errors mean.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cudarc::cublas::CudaBlas;
+use cudarc::cublas::result::CublasError;
+use cudarc::driver::sys::CUresult;
+use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DriverError};
+use cudarc::nvrtc::Ptx;
+
+use crate::error::{Error, Kind, Result, bail};
+
+/// Name and PTX of every file of `kernels/`.
+const MODULES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/modules.rs"));
+
+/// The oldest compute capability that the kernels are compiled for (Ampere).
+const OLDEST: (i32, i32) = (8, 0);
+
+/// One device: its stream, its cuBLAS, and its kernels, each loaded once.
+pub struct Gpu {
+    pub(super) context: Arc<CudaContext>,
+    pub(super) stream: Arc<CudaStream>,
+    pub(super) blas: CudaBlas,
+    modules: Mutex<HashMap<&'static str, Arc<CudaModule>>>,
+    functions: Mutex<HashMap<String, CudaFunction>>,
+}
+
+impl Gpu {
+    /// Opens the device of this number, counted from 0 as `nvidia-smi` does.
+    ///
+    /// # Errors
+    /// When the driver or cuBLAS is missing, there is no such device, or it is too old.
+    pub fn open(ordinal: usize) -> Result<Arc<Self>> {
+        // SAFETY: the libraries that are looked for are NVIDIA's; loading them has no effect beyond
+        // their own initialisation.
+        let (driver, cublas) = unsafe {
+            (
+                cudarc::driver::sys::is_culib_present(),
+                cudarc::cublas::sys::is_culib_present(),
+            )
+        };
+        if !driver {
+            bail!(
+                Device,
+                "no CUDA driver is installed (libcuda was not found): install NVIDIA's driver, or use --device cpu"
+            );
+        }
+        if !cublas {
+            bail!(
+                Device,
+                "cuBLAS was not found: install NVIDIA's CUDA libraries (such as the package nvidia-cublas) and name \
+                 their folder in LD_LIBRARY_PATH, or use --device cpu"
+            );
+        }
+        let context = CudaContext::new(ordinal).map_err(|error| no_device(ordinal, error))?;
+        let capability = context.compute_capability().map_err(device_error)?;
+        if capability < OLDEST {
+            bail!(
+                Device,
+                "device {ordinal} ({}) has compute capability {}.{}, and percept's kernels need {}.{} or later; \
+                 use --device cpu",
+                context.name().unwrap_or_default(),
+                capability.0,
+                capability.1,
+                OLDEST.0,
+                OLDEST.1
+            );
+        }
+        // SAFETY: all work on this device goes to the one stream below, so no event has to order it.
+        unsafe { context.disable_event_tracking() };
+        let stream = context.default_stream();
+        let blas = CudaBlas::new(stream.clone()).map_err(blas_error)?;
+        Ok(Arc::new(Self {
+            context,
+            stream,
+            blas,
+            modules: Mutex::default(),
+            functions: Mutex::default(),
+        }))
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> Result<String> {
+        self.context.name().map_err(device_error)
+    }
+
+    /// Bytes that are free, and all bytes, of the device's memory.
+    pub fn memory(&self) -> Result<(usize, usize)> {
+        self.context.mem_get_info().map_err(device_error)
+    }
+
+    /// Waits for everything that was asked for.
+    ///
+    /// # Errors
+    /// When any of it failed.
+    pub fn wait(&self) -> Result<()> {
+        self.stream.synchronize().map_err(device_error)
+    }
+
+    /// A kernel of a file of `kernels/`.
+    pub(super) fn function(&self, file: &'static str, name: &str) -> Result<CudaFunction> {
+        let mut functions = self
+            .functions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(function) = functions.get(name) {
+            return Ok(function.clone());
+        }
+        let function = self.module(file)?.load_function(name).map_err(|error| {
+            device_error(error).context(format!("cannot find the kernel {name} of {file}.cu"))
+        })?;
+        functions.insert(name.to_owned(), function.clone());
+        Ok(function)
+    }
+
+    fn module(&self, file: &'static str) -> Result<Arc<CudaModule>> {
+        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(module) = modules.get(file) {
+            return Ok(module.clone());
+        }
+        let Some((_, ptx)) = MODULES.iter().find(|(name, _)| *name == file) else {
+            bail!(Internal, "there is no file kernels/{file}.cu");
+        };
+        let module = self.context.load_module(Ptx::from_src(*ptx)).map_err(|error| {
+            device_error(error).context(format!(
+                "the driver cannot load kernels/{file}.cu: it may be older than the compiler that made them; update it"
+            ))
+        })?;
+        modules.insert(file, module.clone());
+        Ok(module)
+    }
+}
+
+fn no_device(ordinal: usize, error: DriverError) -> Error {
+    let message = match error.0 {
+        CUresult::CUDA_ERROR_NO_DEVICE => {
+            "the CUDA driver finds no device; use --device cpu".to_owned()
+        }
+        CUresult::CUDA_ERROR_INVALID_DEVICE => {
+            let last = CudaContext::device_count().unwrap_or(1) - 1;
+            format!("there is no device cuda:{ordinal}; the last one is cuda:{last}")
+        }
+        _ => format!("cannot open device cuda:{ordinal}"),
+    };
+    Error::new(Kind::Device, message).caused_by(error)
+}
+
+/// What the driver says, in percept's words.
+pub(super) fn device_error(error: DriverError) -> Error {
+    let message = match error.0 {
+        CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
+            "the GPU has not enough memory: take a smaller --batch or --size"
+        }
+        _ => "the GPU failed",
+    };
+    Error::new(Kind::Device, message).caused_by(error)
+}
+
+pub(super) fn blas_error(error: CublasError) -> Error {
+    Error::new(Kind::Device, "cuBLAS failed").caused_by(error)
+}

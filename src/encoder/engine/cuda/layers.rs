@@ -1,0 +1,257 @@
+//! The layers that are no products, on a GPU.
+
+use std::sync::Arc;
+
+use crate::backend::cpu::Real;
+use crate::backend::cuda::launch::{
+    class_tokens_bwd, class_tokens_fwd, first_token_bwd, first_token_fwd, mean_tokens_bwd,
+    mean_tokens_fwd, size,
+};
+use crate::backend::cuda::{Array, Float, Gpu, GpuField, Grid};
+use crate::backend::field::Extent;
+use crate::encoder::layer::LayerKind;
+use crate::error::{Result, bail};
+use crate::ops::attention::{self, Attention, cuda::Inputs};
+use crate::ops::gelu::{self, Gelu};
+use crate::ops::layer_norm::{self, cuda::GpuLayerNorm};
+use crate::ops::linear::cuda::{GpuLinear, single};
+use crate::ops::pool;
+
+/// A layer in a device's memory; see [`LayerKind`].
+pub enum GpuLayer<T: Float> {
+    /// Over windows of this side.
+    AveragePool(usize),
+    LayerNorm(GpuLayerNorm),
+    Gelu(Gelu),
+    SelfAttention {
+        projection: GpuLinear<T>,
+        attention: Attention,
+    },
+    AttentionPool(Box<AttentionPool<T>>),
+    Tokens {
+        class: Array<f32>,
+        positions: Array<f32>,
+    },
+    ClassToken,
+}
+
+/// The ResNets' attention pool.
+pub struct AttentionPool<T: Float> {
+    positions: Array<f32>,
+    query: GpuLinear<T>,
+    key_value: GpuLinear<T>,
+    output: GpuLinear<T>,
+    attention: Attention,
+}
+
+/// What a layer's pullback needs.
+pub enum Saved<T: Float> {
+    /// The input's extent.
+    Extent(Extent),
+    /// The input.
+    Input(Arc<GpuField<T>>),
+    LayerNorm(layer_norm::cuda::Saved<T>),
+    Attention(attention::cuda::Saved<T>),
+    /// The input's extent, and the attention's own.
+    Pool(Extent, attention::cuda::Saved<T>),
+}
+
+fn sequence(extent: Extent, tokens: usize) -> Extent {
+    Extent {
+        height: tokens,
+        width: 1,
+        ..extent
+    }
+}
+
+impl<T: Float> GpuLayer<T> {
+    /// The same layer on a device.
+    pub fn of<R: Real>(kind: &LayerKind<R>, gpu: &Arc<Gpu>) -> Result<Self> {
+        Ok(match kind {
+            LayerKind::AveragePool(window) => Self::AveragePool(*window),
+            LayerKind::LayerNorm(norm) => Self::LayerNorm(norm.upload(gpu)?),
+            LayerKind::Gelu(gelu) => Self::Gelu(*gelu),
+            LayerKind::SelfAttention(own) => Self::SelfAttention {
+                projection: own.projection.upload(gpu)?,
+                attention: own.attention,
+            },
+            LayerKind::AttentionPool(own) => Self::AttentionPool(Box::new(AttentionPool {
+                positions: Array::upload(gpu, &single(&own.positions))?,
+                query: own.query.upload(gpu)?,
+                key_value: own.key_value.upload(gpu)?,
+                output: own.output.upload(gpu)?,
+                attention: own.attention,
+            })),
+            LayerKind::Tokens(own) => Self::Tokens {
+                class: Array::upload(gpu, &single(&own.class))?,
+                positions: Array::upload(gpu, &single(&own.positions))?,
+            },
+            LayerKind::ClassToken => Self::ClassToken,
+        })
+    }
+
+    pub fn forward(&self, x: &Arc<GpuField<T>>) -> Result<(GpuField<T>, Saved<T>)> {
+        let extent = x.extent;
+        Ok(match self {
+            Self::AveragePool(window) => (pool::cuda::forward(x, *window)?, Saved::Extent(extent)),
+            Self::LayerNorm(norm) => {
+                let (y, saved) = norm.forward(x)?;
+                (y, Saved::LayerNorm(saved))
+            }
+            Self::Gelu(gelu) => (gelu::cuda::forward(*gelu, x)?, Saved::Input(x.clone())),
+            Self::SelfAttention {
+                projection,
+                attention,
+            } => {
+                let (all, _) = projection.forward(x, None, false)?;
+                let (y, saved) = attention::cuda::forward(*attention, &Inputs::Own(all))?;
+                (y, Saved::Attention(saved))
+            }
+            Self::AttentionPool(own) => {
+                let (y, saved) = own.forward(x)?;
+                (y, Saved::Pool(extent, saved))
+            }
+            Self::Tokens { class, positions } => {
+                let y = tokens(x, class, positions)?;
+                (y, Saved::Extent(extent))
+            }
+            Self::ClassToken => (first_token(x)?, Saved::Extent(extent)),
+        })
+    }
+
+    pub fn pullback(&self, saved: &Saved<T>, dy: &GpuField<T>) -> Result<GpuField<T>> {
+        match (self, saved) {
+            (Self::AveragePool(window), Saved::Extent(from)) => {
+                pool::cuda::pullback(dy, *window, *from)
+            }
+            (Self::LayerNorm(norm), Saved::LayerNorm(saved)) => norm.pullback(saved, dy),
+            (Self::Gelu(gelu), Saved::Input(x)) => gelu::cuda::pullback(*gelu, x, dy),
+            (Self::SelfAttention { projection, .. }, Saved::Attention(saved)) => {
+                match attention::cuda::pullback(saved, dy)? {
+                    Inputs::Own(all) => projection.pullback(&all, None, None),
+                    Inputs::Other { .. } => bail!(Internal, "attention of others among themselves"),
+                }
+            }
+            (Self::AttentionPool(own), Saved::Pool(from, saved)) => own.pullback(*from, saved, dy),
+            (Self::Tokens { .. }, Saved::Extent(from)) => tokens_pullback(dy, *from),
+            (Self::ClassToken, Saved::Extent(from)) => first_token_pullback(dy, *from),
+            _ => bail!(Internal, "a layer got what another layer saved"),
+        }
+    }
+}
+
+impl<T: Float> AttentionPool<T> {
+    fn forward(&self, x: &GpuField<T>) -> Result<(GpuField<T>, attention::cuda::Saved<T>)> {
+        let (gpu, extent) = (x.gpu(), x.extent);
+        let mut all = GpuField::any(gpu, sequence(extent, extent.positions() + 1))?;
+        mean_tokens_fwd(
+            gpu,
+            Grid::elements(extent.images * extent.channels),
+            (&x.elements).into(),
+            (&self.positions).into(),
+            (&mut all.elements).into(),
+            size(extent.images)?,
+            size(extent.positions())?,
+            size(extent.channels)?,
+        )?;
+        let (query, _) = self.query.forward(&first_token(&all)?, None, false)?;
+        let (key_value, _) = self.key_value.forward(&all, None, false)?;
+        let inputs = Inputs::Other { query, key_value };
+        let (y, saved) = attention::cuda::forward(self.attention, &inputs)?;
+        let (y, _) = self.output.forward(&y, None, false)?;
+        Ok((y, saved))
+    }
+
+    fn pullback(
+        &self,
+        from: Extent,
+        saved: &attention::cuda::Saved<T>,
+        dy: &GpuField<T>,
+    ) -> Result<GpuField<T>> {
+        let dy = self.output.pullback(dy, None, None)?;
+        let Inputs::Other { query, key_value } = attention::cuda::pullback(saved, &dy)? else {
+            bail!(Internal, "an attention pool without a query of its own");
+        };
+        let query = self.query.pullback(&query, None, None)?;
+        let all = self.key_value.pullback(&key_value, None, None)?;
+        let gpu = dy.gpu();
+        let mut dx = GpuField::any(gpu, from)?;
+        mean_tokens_bwd(
+            gpu,
+            Grid::elements(from.count()),
+            (&all.elements).into(),
+            (&query.elements).into(),
+            (&mut dx.elements).into(),
+            size(from.images)?,
+            size(from.positions())?,
+            size(from.channels)?,
+        )?;
+        Ok(dx)
+    }
+}
+
+fn tokens<T: Float>(
+    x: &GpuField<T>,
+    class: &Array<f32>,
+    positions: &Array<f32>,
+) -> Result<GpuField<T>> {
+    let (gpu, from) = (x.gpu(), x.extent);
+    let mut y = GpuField::any(gpu, sequence(from, from.positions() + 1))?;
+    class_tokens_fwd(
+        gpu,
+        Grid::elements(y.extent.count()),
+        (&x.elements).into(),
+        class.into(),
+        positions.into(),
+        (&mut y.elements).into(),
+        size(from.images)?,
+        size(from.positions())?,
+        size(from.channels)?,
+    )?;
+    Ok(y)
+}
+
+fn tokens_pullback<T: Float>(dy: &GpuField<T>, from: Extent) -> Result<GpuField<T>> {
+    let gpu = dy.gpu();
+    let mut dx = GpuField::any(gpu, from)?;
+    class_tokens_bwd(
+        gpu,
+        Grid::elements(from.count()),
+        (&dy.elements).into(),
+        (&mut dx.elements).into(),
+        size(from.images)?,
+        size(from.positions())?,
+        size(from.channels)?,
+    )?;
+    Ok(dx)
+}
+
+fn first_token<T: Float>(x: &GpuField<T>) -> Result<GpuField<T>> {
+    let (gpu, from) = (x.gpu(), x.extent);
+    let mut y = GpuField::any(gpu, sequence(from, 1))?;
+    first_token_fwd(
+        gpu,
+        Grid::elements(y.extent.count()),
+        (&x.elements).into(),
+        (&mut y.elements).into(),
+        size(from.images)?,
+        size(from.positions())?,
+        size(from.channels)?,
+    )?;
+    Ok(y)
+}
+
+fn first_token_pullback<T: Float>(dy: &GpuField<T>, from: Extent) -> Result<GpuField<T>> {
+    let gpu = dy.gpu();
+    let mut dx = GpuField::any(gpu, from)?;
+    first_token_bwd(
+        gpu,
+        Grid::elements(from.count()),
+        (&dy.elements).into(),
+        (&mut dx.elements).into(),
+        size(from.images)?,
+        size(from.positions())?,
+        size(from.channels)?,
+    )?;
+    Ok(dx)
+}

@@ -1,0 +1,179 @@
+// A CUDA driver and a cuBLAS with one device, whose memory is the host's and whose kernels are those that
+// a host compiler made (cuda_on_host.hpp). It has the functions that percept's launch code calls, under
+// the names by which they are looked up. Everything is done when it returns.
+//
+// FAKE_CUDA_SEED=n shuffles the order of blocks and threads; FAKE_CUDA_DEVICES=0 has no device;
+// FAKE_CUDA_MAJOR=7 has an old one; FAKE_CUDA_BYTES=n has so much memory.
+#include "cuda_on_host.hpp"
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <unordered_map>
+
+typedef unsigned long long u64;
+
+namespace {
+
+enum Code { SUCCESS = 0, INVALID = 1, NO_MEMORY = 2, NO_DEVICE = 100, NO_SUCH_DEVICE = 101, NOT_FOUND = 500, FAILED = 719 };
+
+long setting(const char *name, long otherwise) {
+  const char *text = std::getenv(name);
+  return text ? std::atol(text) : otherwise;
+}
+
+struct Memory {
+  std::mutex lock;
+  std::unordered_map<u64, size_t> sizes;
+  size_t taken = 0;
+} memory;
+
+size_t all_bytes() { return (size_t)setting("FAKE_CUDA_BYTES", 1l << 34); }
+
+} // namespace
+
+extern "C" {
+
+int cuInit(unsigned) { return setting("FAKE_CUDA_DEVICES", 1) > 0 ? SUCCESS : NO_DEVICE; }
+int cuDeviceGetCount(int *count) { return *count = (int)setting("FAKE_CUDA_DEVICES", 1), SUCCESS; }
+int cuDeviceGet(int *device, int ordinal) {
+  *device = ordinal;
+  return ordinal < setting("FAKE_CUDA_DEVICES", 1) ? SUCCESS : NO_SUCH_DEVICE;
+}
+int cuDeviceGetName(char *name, int length, int) { return std::snprintf(name, length, "a CPU that acts as a GPU"), SUCCESS; }
+int cuDeviceGetAttribute(int *value, int attribute, int) {
+  const int PROCESSORS = 16, MAJOR = 75;
+  *value = attribute == MAJOR ? (int)setting("FAKE_CUDA_MAJOR", 8) : attribute == PROCESSORS ? 4 : 0;
+  return SUCCESS;
+}
+int cuDevicePrimaryCtxRetain(void **context, int) { return *context = &memory, SUCCESS; }
+int cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
+int cuCtxGetCurrent(void **context) { return *context = &memory, SUCCESS; }
+int cuCtxSetCurrent(void *) { return SUCCESS; }
+int cuCtxSynchronize() { return SUCCESS; }
+int cuStreamCreate(void **stream, unsigned) { return *stream = &memory, SUCCESS; }
+int cuStreamDestroy_v2(void *) { return SUCCESS; }
+int cuStreamSynchronize(void *) { return SUCCESS; }
+int cuStreamWaitEvent(void *, void *, unsigned) { return SUCCESS; }
+int cuEventCreate(void **event, unsigned) { return *event = &memory, SUCCESS; }
+int cuEventRecord(void *, void *) { return SUCCESS; }
+int cuEventSynchronize(void *) { return SUCCESS; }
+int cuEventDestroy_v2(void *) { return SUCCESS; }
+
+// Memory is not zeroed on a GPU: here it is NaN, in every type.
+int cuMemAlloc_v2(u64 *pointer, size_t bytes) {
+  std::lock_guard<std::mutex> guard(memory.lock);
+  void *block = nullptr;
+  if (memory.taken + bytes > all_bytes() || posix_memalign(&block, 256, bytes ? bytes : 1)) return NO_MEMORY;
+  std::memset(block, 0xff, bytes);
+  *pointer = (u64)block;
+  memory.sizes[*pointer] = bytes;
+  memory.taken += bytes;
+  return SUCCESS;
+}
+int cuMemFree_v2(u64 pointer) {
+  std::lock_guard<std::mutex> guard(memory.lock);
+  auto found = memory.sizes.find(pointer);
+  if (found == memory.sizes.end()) return INVALID;
+  memory.taken -= found->second;
+  memory.sizes.erase(found);
+  std::free((void *)pointer);
+  return SUCCESS;
+}
+int cuMemAllocAsync(u64 *pointer, size_t bytes, void *) { return cuMemAlloc_v2(pointer, bytes); }
+int cuMemFreeAsync(u64 pointer, void *) { return cuMemFree_v2(pointer); }
+int cuMemGetInfo_v2(size_t *left, size_t *all) {
+  *all = all_bytes();
+  *left = *all - memory.taken;
+  return SUCCESS;
+}
+int cuMemcpyHtoDAsync_v2(u64 to, const void *from, size_t bytes, void *) { return std::memcpy((void *)to, from, bytes), SUCCESS; }
+int cuMemcpyDtoHAsync_v2(void *to, u64 from, size_t bytes, void *) { return std::memcpy(to, (void *)from, bytes), SUCCESS; }
+int cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t bytes, void *) { return std::memmove((void *)to, (void *)from, bytes), SUCCESS; }
+int cuMemsetD8Async(u64 to, unsigned char value, size_t bytes, void *) { return std::memset((void *)to, value, bytes), SUCCESS; }
+
+int cuModuleLoadData(void **module, const void *) { return *module = &memory, SUCCESS; }
+int cuModuleUnload(void *) { return SUCCESS; }
+int cuModuleGetFunction(void **function, void *, const char *name) {
+  auto found = on_host::kernels().find(name);
+  if (found == on_host::kernels().end()) return NOT_FOUND;
+  *function = &*found;
+  return SUCCESS;
+}
+int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned,
+                   void *, void **arguments, void **) {
+  auto *kernel = static_cast<std::pair<const std::string, on_host::Kernel> *>(function);
+  unsigned seed = (unsigned)setting("FAKE_CUDA_SEED", 0);
+  std::string error = on_host::launch(kernel->second, arguments, {gx, gy, gz}, {bx, by, bz}, seed);
+  if (error.empty()) return SUCCESS;
+  std::fprintf(stderr, "%s: %s\n", kernel->first.c_str(), error.c_str());
+  return FAILED;
+}
+int cuGetErrorName(int code, const char **name) {
+  static thread_local char text[32];
+  std::snprintf(text, sizeof text, "CUDA_ERROR_%d", code);
+  return *name = text, SUCCESS;
+}
+int cuGetErrorString(int code, const char **text) {
+  *text = code == NO_MEMORY ? "out of memory" : code == NO_DEVICE ? "no CUDA-capable device is detected" : "failed";
+  return SUCCESS;
+}
+
+int cublasCreate_v2(void **handle) { return *handle = &memory, 0; }
+int cublasDestroy_v2(void *) { return 0; }
+int cublasSetStream_v2(void *, void *) { return 0; }
+int cublasSetMathMode(void *, int) { return 0; }
+
+} // extern "C"
+
+namespace {
+
+float number(float v) { return v; }
+float number(__half v) { return __half2float(v); }
+float number(__nv_bfloat16 v) { return __bfloat162float(v); }
+void store(float *to, float v) { *to = v; }
+void store(__half *to, float v) { *to = __float2half_rn(v); }
+void store(__nv_bfloat16 *to, float v) { *to = __float2bfloat16_rn(v); }
+
+// Column-major, as cuBLAS has it: c = alpha op(a) op(b) + beta c.
+struct Product {
+  bool ta, tb;
+  int m, n, k;
+  float alpha, beta;
+  int lda, ldb, ldc;
+
+  template <class T, class U> void run(const T *a, const T *b, U *c) const {
+    for (int j = 0; j < n; j++) {
+      for (int i = 0; i < m; i++) {
+        double sum = 0;
+        for (int l = 0; l < k; l++)
+          sum += (double)number(ta ? a[l + (size_t)i * lda] : a[i + (size_t)l * lda]) *
+                 (double)number(tb ? b[j + (size_t)l * ldb] : b[l + (size_t)j * ldb]);
+        U *to = c + i + (size_t)j * ldc;
+        // With beta 0 what was there must not matter, NaN included.
+        store(to, alpha * (float)sum + (beta != 0 ? beta * number(*to) : 0.0f));
+      }
+    }
+  }
+};
+
+} // namespace
+
+extern "C" int cublasGemmStridedBatchedEx(void *, int ta, int tb, int m, int n, int k, const void *alpha, const void *a,
+                                          int a_type, int lda, long long a_stride, const void *b, int b_type, int ldb,
+                                          long long b_stride, const void *beta, void *c, int c_type, int ldc,
+                                          long long c_stride, int batch, int compute, int) {
+  const int NOT_SUPPORTED = 15, F32 = 0, F16 = 2, BF16 = 14, COMPUTE_F32 = 68;
+  if (compute != COMPUTE_F32 || a_type != b_type) return NOT_SUPPORTED;
+  if (lda < std::max(1, ta ? k : m) || ldb < std::max(1, tb ? n : k) || ldc < std::max(1, m)) return 7;
+  Product product{ta != 0, tb != 0, m, n, k, *(const float *)alpha, *(const float *)beta, lda, ldb, ldc};
+  auto run = [&](auto *a, auto *b, auto *c) {
+    for (int i = 0; i < batch; i++) product.run(a + i * a_stride, b + i * b_stride, c + i * c_stride);
+    return 0;
+  };
+  if (a_type == F32 && c_type == F32) return run((const float *)a, (const float *)b, (float *)c);
+  if (a_type == F16 && c_type == F16) return run((const __half *)a, (const __half *)b, (__half *)c);
+  if (a_type == F16 && c_type == F32) return run((const __half *)a, (const __half *)b, (float *)c);
+  if (a_type == BF16 && c_type == BF16) return run((const __nv_bfloat16 *)a, (const __nv_bfloat16 *)b, (__nv_bfloat16 *)c);
+  if (a_type == BF16 && c_type == F32) return run((const __nv_bfloat16 *)a, (const __nv_bfloat16 *)b, (float *)c);
+  return NOT_SUPPORTED;
+}
