@@ -8,8 +8,8 @@
 //
 // `synthesis_spectrum`: scales a half spectrum of (real, imaginary) pairs and takes it apart into two
 // planes, as the products want them: reads 8 h c and writes 8 h c bytes a plane, c = w / 2 + 1 columns; the
-// scales (4 h c bytes, the same for all planes) stay in cache. Its pullback weighs the cotangent by the scale, twice
-// where a column stands for its mirror image too, and leaves bins that are their own mirror image real.
+// scales (4 h c bytes, the same for all planes) stay in cache. Its pullback does the same the other way.
+// That most columns stand for their mirror image too is in the rows' basis.
 //
 // `synthesis_colour`: the colour matrix and the sigmoid; 24 h w bytes an image. Its pullback reads the
 // RGB instead of recomputing it: 36 h w bytes.
@@ -26,16 +26,13 @@ KERNEL(synthesis_spectrum_fwd_f32, const float *spectrum, const float *scale, fl
   }
 }
 
-KERNEL(synthesis_spectrum_bwd_f32, const float *parts, const float *scale, float *spectrum, int planes, int height,
-       int width) {
-  int columns = width / 2 + 1, bins = height * columns, total = planes * bins;
+KERNEL(synthesis_spectrum_bwd_f32, const float *parts, const float *scale, float *spectrum, int planes, int bins) {
+  int total = planes * bins;
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < total; i += gridDim.x * blockDim.x) {
-    int plane = i / bins, bin = i % bins, y = bin / columns, x = bin % columns;
-    bool alone = x == 0 || 2 * x == width, real = alone && (y == 0 || 2 * y == height);
-    float weight = alone ? scale[bin] : 2.0f * scale[bin];
+    int plane = i / bins, bin = i % bins;
     float2 value;
-    value.x = parts[(size_t)plane * 2 * bins + bin] * weight;
-    value.y = real ? 0.0f : parts[(size_t)plane * 2 * bins + bins + bin] * weight;
+    value.x = parts[(size_t)plane * 2 * bins + bin] * scale[bin];
+    value.y = parts[(size_t)plane * 2 * bins + bins + bin] * scale[bin];
     reinterpret_cast<float2 *>(spectrum)[i] = value;
   }
 }

@@ -3,6 +3,8 @@
 
 #![cfg(feature = "cuda")]
 
+#[path = "cuda/images.rs"]
+mod images;
 #[path = "cuda/operations.rs"]
 mod operations;
 #[path = "cuda/signatures.rs"]

@@ -287,7 +287,13 @@ kernels! {
     }
     "synthesis" {
         fn synthesis_spectrum_fwd(spectrum: In<f32>, scale: In<f32>, parts: Out<f32>, planes: i32, bins: i32);
-        fn synthesis_spectrum_bwd(parts: In<f32>, scale: In<f32>, spectrum: Out<f32>, planes: i32, height: i32, width: i32);
+        fn synthesis_spectrum_bwd(
+            parts: In<f32>,
+            scale: In<f32>,
+            spectrum: Out<f32>,
+            planes: i32,
+            bins: i32,
+        );
         fn synthesis_colour_fwd(t: In<f32>, colours: In<f32>, rgb: Out<f32>, images: i32, pixels: i32);
         fn synthesis_colour_bwd(rgb: In<f32>, drgb: In<f32>, colours: In<f32>, dt: Out<f32>, images: i32, pixels: i32);
     }

@@ -4,6 +4,8 @@
 //! (`color_correlation_svd_sqrt`, rows r, g, b), divided by its largest column norm.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 
 use candle_core::Tensor;
 

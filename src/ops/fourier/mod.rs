@@ -11,6 +11,8 @@
 //! for every column that stands for its mirror image too.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 
 use candle_core::Tensor;
 

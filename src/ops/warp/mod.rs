@@ -9,6 +9,8 @@
 //! and in the order of the output, so its result does not depend on the thread count.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 
 use candle_core::Tensor;
 
