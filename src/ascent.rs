@@ -2,6 +2,9 @@
 //! transforms.
 
 pub mod adam;
+mod check;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod quality;
 mod spectrum;
 mod view;
@@ -14,13 +17,14 @@ use serde::Serialize;
 use crate::backend::cpu::View as Slice;
 use crate::backend::threads::map_images;
 use crate::encoder::layer::Rules;
-use crate::error::{Result, bail};
+use crate::error::Result;
 use crate::model::Model;
 use crate::objective::{Bound, Objective};
 use crate::param::{Basis, Parameterisation};
 use crate::seed::{Key, Purpose};
 use crate::transform::{Transform, sample};
 use adam::Adam;
+use check::Measured;
 pub use view::View;
 
 /// What all images of a batch share.
@@ -198,7 +202,13 @@ impl<'a> Climber<'a> {
             gradient = (gradient + penalty)?;
         }
         let gradient_norm = norm(&gradient)?;
-        self.check(step, evaluation.value, norm_of_units, gradient_norm)?;
+        let measured = Measured {
+            value: evaluation.value,
+            norm_of_units,
+            norm: gradient_norm,
+        };
+        let (objective, encoder) = (&self.objective, &self.model.encoder);
+        measured.check(step, &self.spelling, objective, encoder, self.settings)?;
         self.trace.objective.push(evaluation.value as f32);
         self.trace.gradient_norm.push(gradient_norm as f32);
         let gradient = self.parameterisation.pullback(&image, &gradient)?;
@@ -208,38 +218,6 @@ impl<'a> Climber<'a> {
             self.checkpoints.push((step + 1, image));
         }
         self.trace.seconds.push(start.elapsed().as_secs_f32());
-        Ok(())
-    }
-
-    /// Fails on a number that is not finite, and at the first step on a gradient that vanishes.
-    fn check(&self, step: usize, value: f64, norm_of_units: f64, norm: f64) -> Result<()> {
-        let spelling = &self.spelling;
-        if !value.is_finite() || !norm.is_finite() {
-            let cure = match step {
-                0 => "a weight, a vector or a transform is too large",
-                _ => "try a smaller --lr",
-            };
-            bail!(
-                Numeric,
-                "step {step} of {spelling}: the objective is {value} and its gradient's norm {norm}; {cure}"
-            );
-        }
-        if step == 0 && !self.objective.taps().is_empty() && norm_of_units == 0.0 {
-            let after_relu = self.objective.reads_after_relu(&self.model.encoder);
-            let cure = match (after_relu, self.settings.redirect_steps) {
-                (true, 0) => {
-                    "try --redirect 16, the sum before the ReLU (layer4.0.sum instead of layer4.0), or another --seed"
-                }
-                (true, _) => {
-                    "try the sum before the ReLU (layer4.0.sum instead of layer4.0), another --seed, and look whether a weight is zero"
-                }
-                (false, _) => "try another --seed, and look whether a weight or a vector is zero",
-            };
-            bail!(
-                Numeric,
-                "{spelling} has no gradient on the first image, so there is nothing to climb; {cure}"
-            );
-        }
         Ok(())
     }
 

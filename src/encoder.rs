@@ -14,13 +14,20 @@ pub mod transformer;
 pub mod vit;
 pub mod weights;
 
+#[cfg(feature = "cuda")]
+use std::sync::Arc;
+
 use candle_core::{DType, Tensor};
 
 use crate::backend::cpu::Real;
+#[cfg(feature = "cuda")]
+use crate::backend::cuda::{Float, Gpu};
 use crate::backend::field::Field;
 use crate::error::{Result, bail};
 use architecture::{Architecture, RESNET_STRIDE, Vision};
 use engine::Cpu;
+#[cfg(feature = "cuda")]
+use engine::cuda::Cuda;
 use layer::Rules;
 use program::{Program, Run};
 use tap::{Layout, Tap, TapId};
@@ -164,6 +171,20 @@ impl Encoder {
             encoder: self,
             kept,
         })
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Encoder {
+    /// The same encoder on a device, activations stored as `T`.
+    ///
+    /// # Errors
+    /// When the device's memory is full.
+    pub fn upload<T: Float>(&self, gpu: &Arc<Gpu>) -> Result<Program<Cuda<T>>> {
+        match &self.program {
+            Precision::Single(program) => Cuda::upload(program, gpu),
+            Precision::Double(program) => Cuda::upload(program, gpu),
+        }
     }
 }
 

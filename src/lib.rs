@@ -59,6 +59,7 @@
 pub mod ascent;
 pub mod backend;
 pub mod cli;
+pub mod device;
 pub mod encode;
 pub mod encoder;
 pub mod error;

@@ -5,10 +5,14 @@ mod bound;
 mod direction;
 mod parse;
 mod penalty;
+#[cfg(feature = "cuda")]
+mod reading;
 mod term;
 
 pub use bound::{Bound, Evaluation};
 pub use parse::parse_units;
+#[cfg(feature = "cuda")]
+pub use reading::{Reading, What};
 
 use std::fmt;
 use std::ops::{Add, Mul, Neg, Sub};

@@ -4,6 +4,9 @@
 //! every frequency equally easy to change, which is what turns noise into pictures; the pixel
 //! parameterisation is there for comparison.
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
+
 use candle_core::{DType, Device, Tensor};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::ascent::{Job, Settings};
+use crate::device::{self, Device, Dtype};
 use crate::error::{Error, Kind, Result, bail};
 use crate::input;
 use crate::model::Model;
@@ -67,9 +68,9 @@ pub struct Recipe {
     pub checkpoints: Vec<usize>,
     /// How many times the PNG is enlarged.
     pub scale: u32,
-    /// What it runs on.
+    /// What it runs on, `cpu` or `cuda`.
     pub device: String,
-    /// The encoder's element type.
+    /// How the encoder's activations are stored: `f32`, or on a GPU `f16` or `bf16`.
     pub dtype: String,
 }
 
@@ -86,14 +87,8 @@ impl Recipe {
         for transform in &self.transforms {
             range::check_transform(transform)?;
         }
-        if self.device != "cpu" || self.dtype != "f32" {
-            bail!(
-                Request,
-                "the recipe asks for {} in {}; this percept runs on cpu in f32",
-                self.device,
-                self.dtype
-            );
-        }
+        let (device, dtype) = self.device()?;
+        device::check(&device, dtype)?;
         if self.model.sha256 != model.digest {
             bail!(
                 Input,
@@ -117,6 +112,23 @@ impl Recipe {
             }
         }
         Bound::new(&self.objective, &model.encoder)?.check_positions(&model.encoder, self.size)
+    }
+
+    /// What it runs on, the first GPU where that is a GPU, and how activations are stored.
+    ///
+    /// # Errors
+    /// When the recipe names something else.
+    pub fn device(&self) -> Result<(Device, Dtype)> {
+        let unknown = |error: Error| {
+            error.context(format!(
+                "the recipe asks for {} in {}",
+                self.device, self.dtype
+            ))
+        };
+        Ok((
+            self.device.parse().map_err(unknown)?,
+            self.dtype.parse().map_err(unknown)?,
+        ))
     }
 
     /// What the ascent needs to know.

@@ -1,5 +1,7 @@
 //! From recipes to files: a batch climbs together, is measured, and is written as it is done.
 
+mod machine;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -8,8 +10,9 @@ use candle_core::Tensor;
 use serde::Serialize;
 
 use crate::ascent::quality::{Judge, Quality};
-use crate::ascent::{Job, Rendered, Settings, Watch, ascend};
+use crate::ascent::{Job, Rendered, Settings, Watch};
 use crate::backend::threads::map_images;
+use crate::device::{Device, Dtype};
 use crate::error::{Error, Kind, Result};
 use crate::input::sha256;
 use crate::model::Model;
@@ -18,11 +21,13 @@ use crate::output::file::Pending;
 use crate::output::sidecar::{PictureEntry, SCHEMA, Sidecar, Timing, UnitEntry, WeightsEntry};
 use crate::output::{file, picture};
 use crate::recipe::Recipe;
+use machine::Machine;
 
 /// Renders recipes of one model.
 pub struct Renderer<'a> {
     model: &'a Model,
     judge: Judge<'a>,
+    machine: Machine<'a>,
 }
 
 /// A picture that is on disk.
@@ -53,12 +58,16 @@ struct Climb {
 }
 
 impl<'a> Renderer<'a> {
-    /// A renderer for one model.
-    pub fn new(model: &'a Model) -> Self {
-        Self {
+    /// A renderer for one model on one kind of device.
+    ///
+    /// # Errors
+    /// When a device cannot be opened, or has not the memory for the model.
+    pub fn new(model: &'a Model, device: &Device, dtype: Dtype) -> Result<Self> {
+        Ok(Self {
             model,
             judge: Judge::new(model),
-        }
+            machine: Machine::open(model, device, dtype)?,
+        })
     }
 
     /// Renders a batch and writes each picture with its sidecar; results come in the order of
@@ -94,7 +103,7 @@ impl<'a> Renderer<'a> {
     ) -> Vec<Result<Finished>> {
         let jobs: Vec<Job> = batch.iter().map(|(recipe, _)| recipe.job()).collect();
         let start = Instant::now();
-        let rendered = ascend(self.model, settings, &jobs, watch);
+        let rendered = self.machine.ascend(settings, &jobs, watch);
         let climb = Climb {
             seconds: start.elapsed().as_secs_f64(),
             batch: batch.len(),

@@ -3,6 +3,8 @@
 
 #![cfg(feature = "cuda")]
 
+#[path = "cuda/ascent.rs"]
+mod ascent;
 #[path = "cuda/images.rs"]
 mod images;
 #[path = "cuda/operations.rs"]

@@ -42,8 +42,8 @@ impl Adam {
 
     fn step<T: Real>(&mut self, parameters: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         let shape = parameters.shape();
-        let rate = T::of(self.rate / (1.0 - BETA_1.powi(self.steps)));
-        let correction = T::of((1.0 - BETA_2.powi(self.steps)).sqrt());
+        let (rate, correction) = corrections(self.rate, self.steps);
+        let (rate, correction) = (T::of(rate), T::of(correction));
         let mut first = View::<T>::of(&self.first)?.to_vec();
         let mut second = View::<T>::of(&self.second)?.to_vec();
         let mut next = View::<T>::of(parameters)?.to_vec();
@@ -67,6 +67,15 @@ impl Adam {
         self.second = tensor(second, shape.clone())?;
         tensor(next, shape.clone())
     }
+}
+
+/// The step's length with the first moment's correction in it, and the root of the second's, at step
+/// `steps`, counted from 1.
+pub(super) fn corrections(rate: f64, steps: i32) -> (f64, f64) {
+    (
+        rate / (1.0 - BETA_1.powi(steps)),
+        (1.0 - BETA_2.powi(steps)).sqrt(),
+    )
 }
 
 /// A step of some of the parameters.

@@ -29,9 +29,14 @@ impl View {
 
     /// The warp of one image.
     pub fn warp(&self, sampling: Sampling) -> Warp {
+        self.warps(vec![sampling])
+    }
+
+    /// The warp of a batch.
+    pub fn warps(&self, samplings: Vec<Sampling>) -> Warp {
         Warp {
             size: (self.side, self.side),
-            samplings: vec![sampling],
+            samplings,
             mean: self.mean,
             deviation: self.deviation,
         }

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::backend::threads::use_threads;
+use crate::device::{Device, Dtype};
 use crate::error::{Error, Kind, Result, bail};
 use crate::model::spec::Activation;
 use crate::model::{Model, Options};
@@ -70,6 +71,18 @@ pub fn json(answer: &impl Serialize, indented: bool) -> Result<String> {
 
 /// More threads than any machine runs, and few enough for any to start.
 const MOST_THREADS: usize = 1024;
+
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// What to render on: cpu, cuda (the first NVIDIA GPU), or GPUs such as cuda:1 or cuda:0,1, which
+    /// share each batch
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub device: Device,
+
+    /// How a GPU stores activations: f32, f16 or bf16; sums and pictures are f32 always
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    pub dtype: Dtype,
+}
 
 #[derive(Debug, Args)]
 pub struct ThreadArgs {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::naming;
-use super::options::{ModelArgs, ThreadArgs, json};
+use super::options::{DeviceArgs, ModelArgs, ThreadArgs, json};
 use super::progress::{self, Progress};
 use crate::error::{Error, Result, bail};
 use crate::model::Model;
@@ -103,10 +103,13 @@ pub struct Render {
     #[arg(long, value_name = "FACTOR")]
     scale: Option<u32>,
 
-    /// Images rendered side by side, each with its activations in memory; pictures do not depend
-    /// on it
+    /// Images rendered side by side on each device, with their activations in memory; pictures made by
+    /// the CPU do not depend on it
     #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH)]
     batch: usize,
+
+    #[command(flatten)]
+    device: DeviceArgs,
 
     #[command(flatten)]
     threads: ThreadArgs,
@@ -141,7 +144,10 @@ impl Render {
         }
         progress::stop_on_ctrl_c()?;
         let jobs: Vec<(Recipe, PathBuf)> = recipes.into_iter().zip(files).collect();
-        render_all(&model, &jobs, self.batch, self.quiet, self.json)
+        let DeviceArgs { device, dtype } = self.device;
+        let renderer = Renderer::new(&model, &device, dtype)?;
+        let batch = self.batch * device.count();
+        render_all(&renderer, &jobs, batch, self.quiet, self.json)
     }
 
     fn request(&self, model: &Model) -> Result<Request> {
@@ -176,6 +182,8 @@ impl Render {
             redirect_steps: self.redirect,
             checkpoints: self.checkpoints.clone(),
             scale: self.scale,
+            device: self.device.device.clone(),
+            dtype: self.device.dtype,
         })
     }
 }
@@ -183,7 +191,7 @@ impl Render {
 /// Renders batch after batch and writes every picture as its batch is done; reports failed units
 /// at the end, and goes on without them.
 pub fn render_all(
-    model: &Model,
+    renderer: &Renderer,
     jobs: &[(Recipe, PathBuf)],
     batch: usize,
     quiet: bool,
@@ -192,7 +200,6 @@ pub fn render_all(
     let Some((first, _)) = jobs.first() else {
         return Ok(());
     };
-    let renderer = Renderer::new(model);
     let progress = Progress::new(jobs.len(), first.steps, quiet);
     let mut failures: Vec<Error> = Vec::new();
     let mut rendered = 0;

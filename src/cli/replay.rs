@@ -11,6 +11,7 @@ use crate::error::{Error, Result, bail};
 use crate::input::sha256;
 use crate::output::{file, sidecar};
 use crate::recipe::Recipe;
+use crate::render::Renderer;
 
 /// Render a picture again from its sidecar, or from the PNG itself
 ///
@@ -69,8 +70,11 @@ impl Replay {
         let beside = || self.sidecar.with_extension("replay.png");
         let out = self.out.clone().unwrap_or_else(beside);
         file::prepare_file(&out)?;
+        let (device, dtype) = recipe.device()?;
+        let renderer = Renderer::new(&model, &device, dtype).map_err(cannot)?;
         progress::stop_on_ctrl_c()?;
-        render_all(&model, &[(recipe, out.clone())], 1, self.quiet, self.json).map_err(cannot)?;
+        let jobs = [(recipe, out.clone())];
+        render_all(&renderer, &jobs, 1, self.quiet, self.json).map_err(cannot)?;
         let bytes = std::fs::read(&out).map_err(|source| Error::io("cannot read", &out, source))?;
         if stored.sha256 != sha256(&bytes) {
             bail!(

@@ -25,12 +25,17 @@ impl Positions {
             Layout::Tokens { grid } => (grid, grid),
             Layout::Vector => (1, 1),
         };
-        Ok(Self {
+        Ok(Self::on(tap, (rows, columns)))
+    }
+
+    /// For a tap's activation on a grid of so many rows and columns.
+    pub fn on(tap: &Tap, (rows, columns): (usize, usize)) -> Self {
+        Self {
             rows,
             columns,
             channels: tap.channels,
             layout: tap.layout,
-        })
+        }
     }
 
     /// How many positions there are.

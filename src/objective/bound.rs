@@ -11,7 +11,7 @@ use crate::error::Result;
 
 /// An objective that can be evaluated.
 pub struct Bound {
-    terms: Vec<(f64, Term)>,
+    pub(super) terms: Vec<(f64, Term)>,
     taps: Vec<TapId>,
 }
 

@@ -168,7 +168,7 @@ pub fn check_cell(
 ///
 /// # Errors
 /// When the cell lies outside the grid.
-fn select(position: Position, positions: Positions, tap: &Tap) -> Result<Range<usize>> {
+pub fn select(position: Position, positions: Positions, tap: &Tap) -> Result<Range<usize>> {
     let Positions { rows, columns, .. } = positions;
     let one = |row: usize, column: usize| {
         let place = row * columns + column;

@@ -2,6 +2,7 @@
 
 use super::range::check_numbers;
 use super::{ModelEntry, Recipe, vectors};
+use crate::device::{self, Device, Dtype};
 use crate::error::{Result, bail};
 use crate::model::Model;
 use crate::objective::{Bound, Objective, parse_units};
@@ -52,6 +53,10 @@ pub struct Request {
     pub checkpoints: Vec<usize>,
     /// How many times the PNG is enlarged; to at least 256 pixels by default.
     pub scale: Option<u32>,
+    /// What it runs on.
+    pub device: Device,
+    /// How activations are stored.
+    pub dtype: Dtype,
 }
 
 impl Request {
@@ -61,6 +66,7 @@ impl Request {
     /// When a value is out of range, or a unit, tap or preset does not exist: says what can be
     /// given instead.
     pub fn resolve(&self, model: &Model) -> Result<Vec<Recipe>> {
+        device::check(&self.device, self.dtype)?;
         let preset = self.preset()?;
         let size = self.size.unwrap_or(model.encoder.resolution());
         let steps = self.steps.unwrap_or(preset.steps);
@@ -103,8 +109,8 @@ impl Request {
                         }),
                         checkpoints: self.checkpoints.clone(),
                         scale,
-                        device: "cpu".to_owned(),
-                        dtype: "f32".to_owned(),
+                        device: self.device.kind().to_owned(),
+                        dtype: self.dtype.to_string(),
                     });
                 }
             }

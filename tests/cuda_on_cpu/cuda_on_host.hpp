@@ -138,6 +138,20 @@ public:
     return other;
   }
 
+  // A bit for every lane of the mask that votes yes.
+  unsigned ballot(unsigned mask, bool vote) {
+    unsigned warp = current->thread / 32 * 32, bits = 0;
+    slots[current->thread] = vote;
+    wait(State::AtWarp, mask);
+    for (unsigned l = 0; l < 32; l++) {
+      if (!(mask >> l & 1)) continue;
+      if (warp + l >= count || !of_thread[warp + l]) error = "a vote with a lane that is not there";
+      else bits |= (unsigned)slots[warp + l] << l;
+    }
+    wait(State::AtWarp, mask);
+    return bits;
+  }
+
 private:
   Kernel kernel;
   void **arguments;
@@ -288,12 +302,7 @@ template <class T> T __shfl_xor_sync(unsigned mask, T value, int distance) {
   return on_host::now->exchange(mask, value, on_host::now->lane() ^ (unsigned)distance);
 }
 
-inline unsigned __ballot_sync(unsigned mask, int vote) {
-  unsigned bits = 0;
-  for (unsigned l = 0; l < 32; l++)
-    if (mask >> l & 1) bits |= (unsigned)(on_host::now->exchange(mask, vote, l) != 0) << l;
-  return bits;
-}
+inline unsigned __ballot_sync(unsigned mask, int vote) { return on_host::now->ballot(mask, vote != 0); }
 
 // Of a block of one dimension.
 inline int __syncthreads_or(int vote) {

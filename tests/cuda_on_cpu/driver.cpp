@@ -141,18 +141,33 @@ struct Product {
   float alpha, beta;
   int lda, ldb, ldc;
 
+  // Sums in f64. Columns of a are contiguous unless it is transposed, and then its rows are.
   template <class T, class U> void run(const T *a, const T *b, U *c) const {
+    std::vector<double> left((size_t)m * k), right(k), sums(m);
+    for (int l = 0; l < k; l++)
+      for (int i = 0; i < m; i++)
+        left[ta ? (size_t)i * k + l : (size_t)l * m + i] = number(ta ? a[l + (size_t)i * lda] : a[i + (size_t)l * lda]);
     for (int j = 0; j < n; j++) {
-      for (int i = 0; i < m; i++) {
-        double sum = 0;
+      for (int l = 0; l < k; l++) right[l] = number(tb ? b[j + (size_t)l * ldb] : b[l + (size_t)j * ldb]);
+      if (ta) {
+        for (int i = 0; i < m; i++) sums[i] = dot(&left[(size_t)i * k], right.data());
+      } else {
+        std::fill(sums.begin(), sums.end(), 0.0);
         for (int l = 0; l < k; l++)
-          sum += (double)number(ta ? a[l + (size_t)i * lda] : a[i + (size_t)l * lda]) *
-                 (double)number(tb ? b[j + (size_t)l * ldb] : b[l + (size_t)j * ldb]);
+          for (int i = 0; i < m; i++) sums[i] += left[(size_t)l * m + i] * right[l];
+      }
+      for (int i = 0; i < m; i++) {
         U *to = c + i + (size_t)j * ldc;
         // With beta 0 what was there must not matter, NaN included.
-        store(to, alpha * (float)sum + (beta != 0 ? beta * number(*to) : 0.0f));
+        store(to, alpha * (float)sums[i] + (beta != 0 ? beta * number(*to) : 0.0f));
       }
     }
+  }
+
+  double dot(const double *x, const double *y) const {
+    double parts[4] = {0, 0, 0, 0};
+    for (int l = 0; l < k; l++) parts[l % 4] += x[l] * y[l];
+    return parts[0] + parts[1] + parts[2] + parts[3];
   }
 };
 

@@ -1,0 +1,62 @@
+//! What no ascent may go on with.
+
+use super::Settings;
+use crate::encoder::Encoder;
+use crate::error::{Result, bail};
+use crate::objective::Bound;
+
+/// What a step measured of one image.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured {
+    /// The objective.
+    pub value: f64,
+    /// The norm of its gradient on the RGB image, without penalties.
+    pub norm_of_units: f64,
+    /// With penalties.
+    pub norm: f64,
+}
+
+impl Measured {
+    /// Fails on a number that is not finite, and at the first step on a gradient that vanishes.
+    pub fn check(
+        self,
+        step: usize,
+        spelling: &str,
+        objective: &Bound,
+        encoder: &Encoder,
+        settings: &Settings,
+    ) -> Result<()> {
+        let Self {
+            value,
+            norm_of_units,
+            norm,
+        } = self;
+        if !value.is_finite() || !norm.is_finite() {
+            let cure = match step {
+                0 => "a weight, a vector or a transform is too large",
+                _ => "try a smaller --lr",
+            };
+            bail!(
+                Numeric,
+                "step {step} of {spelling}: the objective is {value} and its gradient's norm {norm}; {cure}"
+            );
+        }
+        if step == 0 && !objective.taps().is_empty() && norm_of_units == 0.0 {
+            let after_relu = objective.reads_after_relu(encoder);
+            let cure = match (after_relu, settings.redirect_steps) {
+                (true, 0) => {
+                    "try --redirect 16, the sum before the ReLU (layer4.0.sum instead of layer4.0), or another --seed"
+                }
+                (true, _) => {
+                    "try the sum before the ReLU (layer4.0.sum instead of layer4.0), another --seed, and look whether a weight is zero"
+                }
+                (false, _) => "try another --seed, and look whether a weight or a vector is zero",
+            };
+            bail!(
+                Numeric,
+                "{spelling} has no gradient on the first image, so there is nothing to climb; {cure}"
+            );
+        }
+        Ok(())
+    }
+}
