@@ -1,5 +1,6 @@
 """The perturbation of the robust stage, and gradient alignment, an option that goes with it."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -11,12 +12,15 @@ from losses import Views, bank_loss, pooled_loss, see
 from model import CLIP
 from settings import Settings
 
+UnitLoss = Callable[[Views], Tensor]  # of the matched units: their pictures are to be readable
+
 LEAST_RADIUS = 0.3  # of the largest: pictures draw their radius evenly from here to 1
 ALIGNED = 4  # gradient alignment takes one in so many pairs: its second derivatives are slow
 
 
 class Attack:
-    """Raises the bank loss and the units' contrast, as they are when the model is used."""
+    """Raises the bank loss, the units' contrast and, where given, the units' own loss, as they are when
+    the model is used."""
 
     def __init__(self, model: CLIP, settings: Settings, bf16: bool, pool: ThreadPoolExecutor) -> None:
         self.model, self.settings, self.bf16, self.pool = model, settings, bf16, pool
@@ -27,13 +31,14 @@ class Attack:
         return named + self.settings.pooled_weight * pooled_loss(views, pooled), named
 
     def gradient(
-        self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor
+        self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor, peaks: UnitLoss
     ) -> tuple[Tensor, float]:
         """By the normalised pictures; and the unperturbed bank loss."""
         leaves = [half.detach().requires_grad_(True) for half in split(pictures)]
         halves = Halves(self.pool, lambda x: see(self.model.visual, x, self.bf16), leaves)
-        loss, named = self.losses(Views(*halves.values()), concepts, bank, pooled)
-        loss.backward()
+        views = Views(*halves.values())
+        loss, named = self.losses(views, concepts, bank, pooled)
+        (loss + peaks(views)).backward()
         halves.pullback()
         return join([leaf.grad for leaf in leaves]), named.item()
 
@@ -44,13 +49,15 @@ class Attack:
         (gradient,) = torch.autograd.grad(loss, pictures, create_graph=True)
         return gradient
 
-    def step(self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor) -> tuple[Tensor, float]:
+    def step(
+        self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor, peaks: UnitLoss
+    ) -> tuple[Tensor, float]:
         """A step of length 1 up the loss for each picture, with batch norm's averages; and the clean loss."""
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.model.eval()
         for p in parameters:
             p.requires_grad_(False)
-        gradient, clean = self.gradient(pictures, concepts, bank, pooled.detach())
+        gradient, clean = self.gradient(pictures, concepts, bank, pooled.detach(), peaks)
         for p in parameters:
             p.requires_grad_(True)
         self.model.train()

@@ -115,20 +115,24 @@ class PeakLoss(nn.Module):
         self.owned.fill_(-1)
         self.owned[torch.from_numpy(concepts)] = torch.from_numpy(units)
 
+    @torch.no_grad()
+    def learn(self, views: Views, concepts: Tensor) -> None:
+        """Updates the profiles, and every MATCH_EVERY steps the matching."""
+        drawings, words = (standardise(v[-len(concepts) :]) for v in views.units.chunk(2))
+        for kind, now in (("drawings", drawings), ("words", words)):
+            profile = getattr(self, kind)
+            profile[concepts] = torch.lerp(now, profile[concepts], PROFILE_MOMENTUM)
+        if self.until_match == 0:
+            self.match()
+        self.until_match = (self.until_match or MATCH_EVERY) - 1
+
     def forward(self, views: Views, concepts: Tensor) -> Tensor:
         """`concepts`: of the pairs of a drawing and a word, the last of the batch."""
         first, second = (standardise(v[-len(concepts) :]) for v in views.units.chunk(2))
-        with torch.no_grad():
-            for kind, now in (("drawings", first), ("words", second)):
-                profile = getattr(self, kind)
-                profile[concepts] = torch.lerp(now, profile[concepts], PROFILE_MOMENTUM)
-            if self.until_match == 0:
-                self.match()
-            self.until_match = (self.until_match or MATCH_EVERY) - 1
-            unit = self.owned[concepts]
-            rows = torch.arange(len(concepts))[unit >= 0]
-            unit, owner = unit[rows], concepts[rows]
-            weight = F.relu(torch.minimum(self.drawings[owner, unit], self.words[owner, unit]) - PEAK_FROM)
+        unit = self.owned[concepts]
+        rows = torch.arange(len(concepts))[unit >= 0]
+        unit, owner = unit[rows], concepts[rows]
+        weight = F.relu(torch.minimum(self.drawings[owner, unit], self.words[owner, unit]) - PEAK_FROM)
         missing = F.relu(PEAK - first[rows, unit]) + F.relu(PEAK - second[rows, unit])
         return (weight * missing).sum() / (weight.sum() + 1.0) / (2 * PEAK)
 

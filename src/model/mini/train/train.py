@@ -134,7 +134,14 @@ class Trainer:
     def perturb(self, pictures: Tensor, concepts: Tensor, worded: int) -> Tensor:
         """One step of the fast gradient method, its length set by the progress."""
         state = self.state
-        direction, clean = self.attack.step(pictures, concepts, self.bank, self.pooled())
+        share = self.settings.peaks(self.progress)
+        direction, clean = self.attack.step(
+            pictures,
+            concepts,
+            self.bank,
+            self.pooled(),
+            lambda views: share * self.peak_loss(views, concepts[-worded:]),
+        )
         known = math.isfinite(state.clean_loss)
         state.clean_loss = CLEAN_MEMORY * state.clean_loss + (1 - CLEAN_MEMORY) * clean if known else clean
         radius = self.attack.radii(
@@ -151,6 +158,7 @@ class Trainer:
         pooled = pooled_loss(views, self.pooled())
         letters = self.letter_head(views, batch["letters"])
         same, drawings, words, correlation = self.channel_loss(views, worded)
+        self.peak_loss.learn(views, batch["concepts"][-worded:])
         peaks = self.peak_loss(views, batch["concepts"][-worded:])
         found = (views.embedding[-worded:] @ self.bank.t()).argmax(1) == batch["concepts"][-worded:]
         self.note(

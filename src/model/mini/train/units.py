@@ -54,7 +54,8 @@ def standardised(profile: Tensor) -> Tensor:
 def effective_rank(profile: Tensor) -> float:
     """Exponential of the entropy of the standardised profiles' squared singular values."""
     share = torch.linalg.svdvals(standardised(profile)) ** 2
-    share = share[share > 0] / share.sum()
+    share = share / share.sum()
+    share = share[share > 0]
     return float(torch.exp(-(share * share.log()).sum()))
 
 
