@@ -5,6 +5,9 @@
 
 #[path = "cuda/ascent.rs"]
 mod ascent;
+#[path = "cuda/commands.rs"]
+mod commands;
+mod common;
 #[path = "cuda/images.rs"]
 mod images;
 #[path = "cuda/operations.rs"]

@@ -37,6 +37,10 @@ fn a_number_out_of_range_is_refused_with_the_range() {
         ("--scale", "257", &["257 times", "--scale", "from 1 to 128"]),
         ("--variants", "0", &["0 variants", "--variants", "from 1"]),
         ("--batch", "0", &["batch of 0", "--batch 1", "or more"]),
+        ("--device", "gpu", &["gpu", "cpu, cuda"]),
+        ("--device", "cuda:1,1", &["cuda:1", "twice"]),
+        ("--dtype", "f8", &["f8", "bf16"]),
+        ("--dtype", "f16", &["CPU", "--device cuda"]),
         ("--threads", "0", &["0 threads", "--threads", "from 1"]),
         ("--threads", "100000", &["100000", "--threads", "1024"]),
         (

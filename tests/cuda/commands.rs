@@ -1,0 +1,164 @@
+//! The program on the device, and what it says where there is none.
+
+use tempfile::TempDir;
+
+use super::common::{command, files, fixture, json, refusal, success};
+use super::gpu;
+
+const SHORT: [&str; 4] = ["--steps", "3", "--quiet", "--scale"];
+
+#[test]
+fn a_picture_of_a_gpu_can_be_replayed() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    for dtype in ["f32", "bf16"] {
+        let picture = format!("{dtype}.png");
+        let render = [
+            "render", "655", "--device", "cuda:0", "--dtype", dtype, "--out", &picture, "1",
+        ];
+        let (fixed, scale) = render.split_at(render.len() - 1);
+        success(folder.path(), &[fixed, &SHORT, scale].concat());
+        let sidecar = folder.path().join(format!("{dtype}.json"));
+        let recipe = &json(&sidecar)["recipe"];
+        assert_eq!(
+            (&recipe["device"], &recipe["dtype"]),
+            (&"cuda".into(), &dtype.into())
+        );
+        let answer = success(folder.path(), &["replay", &format!("{dtype}.json")]);
+        assert!(
+            answer.stderr.contains("the same bytes"),
+            "{}",
+            answer.stderr
+        );
+    }
+}
+
+/// Units of two taps, more than a batch, and one that has no gradient.
+#[test]
+fn a_vision_transformer_and_a_residual_network_render() {
+    if gpu().is_none() {
+        return;
+    }
+    for (model, units) in [
+        (
+            "vit/openai.pt",
+            ["blocks.0.mlp:3", "blocks.1:2", "embedding:1"],
+        ),
+        (
+            "rn/openai.pt",
+            ["layer4.0.sum:3", "layer2.0.conv2:1", "embedding:1"],
+        ),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let model = fixture(model).display().to_string();
+        let fixed = [
+            "render", "--model", &model, "--device", "cuda", "--batch", "2", "--out", ".",
+        ];
+        success(
+            folder.path(),
+            &[&fixed, &units[..], &SHORT, &["1"]].concat(),
+        );
+        let here = TempDir::new().unwrap();
+        let fixed = ["render", "--model", &model, "--out", "."];
+        success(here.path(), &[&fixed, &units[..], &SHORT, &["1"]].concat());
+        for entry in std::fs::read_dir(here.path()).unwrap() {
+            let name = entry.unwrap().file_name();
+            if !name.to_string_lossy().ends_with(".json") {
+                continue;
+            }
+            let [ours, gold] = [&folder, &here].map(|folder| json(&folder.path().join(&name)));
+            for key in ["clean", "robust_mean"] {
+                let [ours, gold] =
+                    [&ours, &gold].map(|side| side["quality"][key].as_f64().unwrap());
+                assert!(
+                    (ours - gold).abs() <= 1e-3 * gold.abs().max(1.0),
+                    "{name:?}: {ours}, {gold}"
+                );
+            }
+        }
+    }
+}
+
+/// What the CPU that acts as a GPU can be told to lack.
+#[test]
+fn what_a_device_lacks_is_said_with_the_cure() {
+    let is_fake = gpu().is_some_and(|gpu| gpu.name().unwrap().contains("acts as a GPU"));
+    if !is_fake {
+        return;
+    }
+    for (variable, value, device, words) in [
+        (
+            "FAKE_CUDA_DEVICES",
+            "0",
+            "cuda",
+            &["finds no device", "--device cpu"][..],
+        ),
+        (
+            "FAKE_CUDA_DEVICES",
+            "2",
+            "cuda:5",
+            &["no device cuda:5", "cuda:1"],
+        ),
+        (
+            "FAKE_CUDA_MAJOR",
+            "7",
+            "cuda",
+            &["compute capability 7.0", "8.0", "--device cpu"],
+        ),
+        (
+            "FAKE_CUDA_BYTES",
+            "1000000",
+            "cuda",
+            &["not enough memory", "--batch"],
+        ),
+        (
+            "FAKE_CUDA_BYTES",
+            "6000000",
+            "cuda",
+            &["not enough memory", "--batch"],
+        ),
+        (
+            "LD_LIBRARY_PATH",
+            "",
+            "cuda",
+            &["no CUDA driver", "--device cpu"],
+        ),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let mut command = command(folder.path(), &["render", "655", "--device", device]);
+        command.args(SHORT).arg("1").env(variable, value);
+        refusal(command, folder.path(), words);
+    }
+}
+
+/// Two devices share a batch, and make the pictures that one makes.
+#[test]
+fn several_devices_share_the_units() {
+    let is_fake = gpu().is_some_and(|gpu| gpu.name().unwrap().contains("acts as a GPU"));
+    if !is_fake {
+        return;
+    }
+    let render = |device: &str| {
+        let folder = TempDir::new().unwrap();
+        let mut command = command(
+            folder.path(),
+            &["render", "3..6", "--device", device, "--out", "."],
+        );
+        command.args(SHORT).arg("1").env("FAKE_CUDA_DEVICES", "2");
+        let output = command.output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let names = files(folder.path()).into_iter();
+        let pictures = names.filter(|name| name.extension().is_some_and(|end| end == "png"));
+        let read = |name| std::fs::read(folder.path().join(name)).unwrap();
+        let pictures: Vec<_> = pictures.map(read).collect();
+        assert_eq!(pictures.len(), 3);
+        pictures
+    };
+    assert!(render("cuda:0,1") == render("cuda"));
+}
