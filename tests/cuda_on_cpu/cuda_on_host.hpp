@@ -6,8 +6,8 @@
 // through threads until one has to wait, so a kernel without barriers is a plain loop. With a seed, the
 // order of blocks and of threads is shuffled: what leans on an order that CUDA does not promise breaks.
 //
-// What it does not show: asynchrony, the memory model within a warp, alignment faults, fast
-// mathematics, speed. A barrier in divergent code and a vote with a lane missing are reported.
+// What it does not show: asynchrony, the memory model within a warp, fast mathematics, speed. A barrier in
+// divergent code and a vote with a lane missing are reported.
 #pragma once
 #include <algorithm>
 #include <cmath>

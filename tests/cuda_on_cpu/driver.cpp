@@ -2,13 +2,27 @@
 // a host compiler made (cuda_on_host.hpp). It has the functions that percept's launch code calls, under
 // the names by which they are looked up. Everything is done when it returns.
 //
+// An array lies between two pages that nothing may touch, right before the second: what reads or writes past
+// its end stops the program, which says which kernel it was. What is left of the array's own pages is NaN
+// and is looked at when the array is freed. Arrays begin at 16 bytes, so up to 15 may be left behind one; with
+// a seed they end exactly at the page, and begin where that puts them, as a part of an array might.
+//
 // FAKE_CUDA_SEED=n shuffles the order of blocks and threads; FAKE_CUDA_DEVICES=0 has no device;
 // FAKE_CUDA_MAJOR=7 has an old one; FAKE_CUDA_BYTES=n has so much memory.
 #include "cuda_on_host.hpp"
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <unordered_map>
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#else
+#define VALGRIND_MAKE_MEM_NOACCESS(from, bytes)
+#define VALGRIND_MAKE_MEM_DEFINED(from, bytes)
+#endif
 
 typedef unsigned long long u64;
 
@@ -21,9 +35,65 @@ long setting(const char *name, long otherwise) {
   return text ? std::atol(text) : otherwise;
 }
 
+thread_local const char *running = "no kernel";
+
+[[noreturn]] void stop(const char *what) {
+  char text[256];
+  int length = std::snprintf(text, sizeof text, "\n%s: %s\n", running, what);
+  if (write(STDERR_FILENO, text, (size_t)length) < 0) _exit(2);
+  std::signal(SIGABRT, SIG_DFL);
+  std::abort();
+}
+
+// A trap is what the compiler puts where an address is not a multiple of what its type asks for.
+void on_signal(int signal) {
+  stop(signal == SIGSEGV ? "reads or writes outside of an array" : "an address that is not aligned for its type");
+}
+
+// An array and the pages around it.
+struct Allocation {
+  static constexpr unsigned char UNTOUCHED = 0xff;
+  char *pages, *array;
+  size_t of_pages, bytes;
+
+  static Allocation of(size_t bytes, size_t alignment) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), inner = (bytes + page - 1) / page * page;
+    Allocation made{nullptr, nullptr, inner + 2 * page, bytes};
+    void *pages = mmap(nullptr, made.of_pages, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pages == MAP_FAILED) return made;
+    char *first = (char *)pages + page;
+    if (mprotect(first, inner, PROT_READ | PROT_WRITE) != 0) {
+      munmap(pages, made.of_pages);
+      return made;
+    }
+    std::memset(first, UNTOUCHED, inner);
+    made.pages = (char *)pages;
+    made.array = first + (inner - bytes) / alignment * alignment;
+    made.fences([](char *from, size_t length) { (void)from, (void)length, VALGRIND_MAKE_MEM_NOACCESS(from, length); });
+    return made;
+  }
+
+  // The bytes before and behind the array on its own pages.
+  template <class F> void fences(F look) const {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *first = pages + page, *last = pages + of_pages - page;
+    look(first, (size_t)(array - first));
+    look(array + bytes, (size_t)(last - array) - bytes);
+  }
+
+  void free() const {
+    fences([](char *from, size_t length) {
+      VALGRIND_MAKE_MEM_DEFINED(from, length);
+      for (size_t i = 0; i < length; i++)
+        if ((unsigned char)from[i] != UNTOUCHED) stop("an array is freed, and bytes beside it were written");
+    });
+    munmap(pages, of_pages);
+  }
+};
+
 struct Memory {
   std::mutex lock;
-  std::unordered_map<u64, size_t> sizes;
+  std::unordered_map<u64, Allocation> arrays;
   size_t taken = 0;
 } memory;
 
@@ -33,7 +103,15 @@ size_t all_bytes() { return (size_t)setting("FAKE_CUDA_BYTES", 1l << 34); }
 
 extern "C" {
 
-int cuInit(unsigned) { return setting("FAKE_CUDA_DEVICES", 1) > 0 ? SUCCESS : NO_DEVICE; }
+int cuInit(unsigned) {
+  for (int signal : {SIGSEGV, SIGILL, SIGTRAP}) {
+    struct sigaction action = {};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_ONSTACK;
+    sigaction(signal, &action, nullptr);
+  }
+  return setting("FAKE_CUDA_DEVICES", 1) > 0 ? SUCCESS : NO_DEVICE;
+}
 int cuDeviceGetCount(int *count) { return *count = (int)setting("FAKE_CUDA_DEVICES", 1), SUCCESS; }
 int cuDeviceGet(int *device, int ordinal) {
   *device = ordinal;
@@ -62,21 +140,22 @@ int cuEventDestroy_v2(void *) { return SUCCESS; }
 // Memory is not zeroed on a GPU: here it is NaN, in every type.
 int cuMemAlloc_v2(u64 *pointer, size_t bytes) {
   std::lock_guard<std::mutex> guard(memory.lock);
-  void *block = nullptr;
-  if (memory.taken + bytes > all_bytes() || posix_memalign(&block, 256, bytes ? bytes : 1)) return NO_MEMORY;
-  std::memset(block, 0xff, bytes);
-  *pointer = (u64)block;
-  memory.sizes[*pointer] = bytes;
+  if (bytes == 0) return INVALID;
+  if (memory.taken + bytes > all_bytes()) return NO_MEMORY;
+  Allocation made = Allocation::of(bytes, setting("FAKE_CUDA_SEED", 0) == 0 ? 16 : 1);
+  if (!made.array) return NO_MEMORY;
+  *pointer = (u64)made.array;
+  memory.arrays[*pointer] = made;
   memory.taken += bytes;
   return SUCCESS;
 }
 int cuMemFree_v2(u64 pointer) {
   std::lock_guard<std::mutex> guard(memory.lock);
-  auto found = memory.sizes.find(pointer);
-  if (found == memory.sizes.end()) return INVALID;
-  memory.taken -= found->second;
-  memory.sizes.erase(found);
-  std::free((void *)pointer);
+  auto found = memory.arrays.find(pointer);
+  if (found == memory.arrays.end()) return INVALID;
+  found->second.free();
+  memory.taken -= found->second.bytes;
+  memory.arrays.erase(found);
   return SUCCESS;
 }
 int cuMemAllocAsync(u64 *pointer, size_t bytes, void *) { return cuMemAlloc_v2(pointer, bytes); }
@@ -103,7 +182,9 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
                    void *, void **arguments, void **) {
   auto *kernel = static_cast<std::pair<const std::string, on_host::Kernel> *>(function);
   unsigned seed = (unsigned)setting("FAKE_CUDA_SEED", 0);
+  running = kernel->first.c_str();
   std::string error = on_host::launch(kernel->second, arguments, {gx, gy, gz}, {bx, by, bz}, seed);
+  running = "no kernel";
   if (error.empty()) return SUCCESS;
   std::fprintf(stderr, "%s: %s\n", kernel->first.c_str(), error.c_str());
   return FAILED;
