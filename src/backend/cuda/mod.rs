@@ -4,13 +4,14 @@
 //! this feature starts on machines without them. Everything on a device happens in one order, that of
 //! one stream; only reading results back waits for it.
 
+mod arguments;
 pub mod array;
 pub mod device;
 pub mod field;
 pub mod launch;
 pub mod product;
 
+pub use arguments::{Grid, In, Out};
 pub use array::{Array, Element, Float};
 pub use device::Gpu;
 pub use field::{GpuField, GpuMask};
-pub use launch::{Grid, In, Out};
