@@ -10,8 +10,12 @@ mod commands;
 mod common;
 #[path = "cuda/images.rs"]
 mod images;
+#[path = "cuda/layers.rs"]
+mod layers;
 #[path = "cuda/operations.rs"]
 mod operations;
+#[path = "cuda/reductions.rs"]
+mod reductions;
 #[path = "cuda/signatures.rs"]
 mod signatures;
 

@@ -171,6 +171,26 @@ fn mask<T: Float>(gpu: &Arc<Gpu>, images: usize) {
 }
 in_every_type!(masks, mask);
 
+/// A ReLU is not active at zero, whatever makes its mask: the pass after a product, or Winograd's.
+fn mask_at_zero<T: Float>(gpu: &Arc<Gpu>, images: usize) {
+    let shape = extent(images, 13, 17, 33);
+    let (x, _) = field::<T>(gpu, shape, 0.2);
+    for kernel in [1, 3] {
+        let weight = (weights(&[37, 33, kernel, kernel], 0.9) * 0.0).unwrap();
+        let bias = (tensor(&[37], 1.7) * 0.0).unwrap();
+        let conv = Conv::<f32>::new(&weight, &bias, 1, kernel / 2).unwrap();
+        let there = conv.upload::<T>(gpu).unwrap();
+        let (y, mask) = there.forward(&x, None, true).unwrap();
+        let (mut dy, _) = field::<T>(gpu, y.extent, 1.4);
+        relu::cuda::finish_pullback(&mut dy, None, mask.as_ref()).unwrap();
+        for field in [&y, &dy] {
+            let numbers = field.download().unwrap();
+            assert!(numbers.elements.iter().all(|x| *x == 0.0));
+        }
+    }
+}
+in_every_type!(masks_at_zero, mask_at_zero);
+
 fn rectifier<T: Float>(gpu: &Arc<Gpu>, images: usize) {
     for channels in [1, 31, 32, 67] {
         let shape = extent(images, 3, 5, channels);

@@ -1,0 +1,79 @@
+//! The layers that stand between fields and tokens, each as a program of its own, as the CPU runs it.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use half::{bf16, f16};
+use percept::backend::cuda::{Float, Gpu};
+use percept::encoder::attention::{AttentionPool, ClassToken, Tokens};
+use percept::encoder::engine::Cpu;
+use percept::encoder::engine::cuda::Cuda;
+use percept::encoder::layer::{Layer, Rules};
+use percept::encoder::program::{IMAGE, Program};
+use percept::encoder::tap::{Layout, TapId};
+use percept::ops::attention::Attention;
+use percept::ops::linear::Linear;
+
+use super::{assert_field, extent, field, gpu, wave};
+
+const IMAGES: usize = 3;
+const HEIGHT: usize = 4;
+const WIDTH: usize = 5;
+const CELLS: usize = HEIGHT * WIDTH;
+
+/// Runs a layer on both, forward and back.
+fn check<T: Float>(gpu: &Arc<Gpu>, what: &str, channels: usize, layer: impl Layer<f32> + 'static) {
+    let mut here = Program::<Cpu<f32>>::default();
+    let y = here.layer(IMAGE, layer);
+    here.tap("y", y, channels, Layout::Vector);
+    let there = Cuda::<T>::upload(&here, gpu).unwrap();
+    let (x, x_here) = field::<T>(gpu, extent(IMAGES, HEIGHT, WIDTH, channels), 0.4);
+    let tap = TapId(0);
+    let run_here = here.run(x_here, &[tap]).unwrap();
+    let run = there.run(x, &[tap]).unwrap();
+    let y = run_here.activation(tap).unwrap();
+    assert_field(what, run.activation(tap).unwrap(), y);
+    let (dy, dy_here) = field::<T>(gpu, y.extent, 1.9);
+    let back_here = here.pullback(&run_here, vec![(tap, dy_here)], Rules::default());
+    let back = there.pullback(&run, vec![(tap, dy)], Rules::default());
+    let what = format!("{what}, back");
+    assert_field(&what, &back.unwrap(), &back_here.unwrap());
+}
+
+fn linear(inputs: usize, outputs: usize, phase: f32) -> Linear<f32> {
+    let shrink = (inputs as f32).sqrt().recip();
+    let numbers = wave(outputs * inputs, phase).into_iter();
+    let numbers: Vec<f32> = numbers.map(|x| x * shrink).collect();
+    let weight = Tensor::from_vec(numbers, (outputs, inputs), &Device::Cpu).unwrap();
+    let bias = Tensor::from_vec(wave(outputs, phase + 0.3), outputs, &Device::Cpu).unwrap();
+    Linear::new(&weight, Some(&bias)).unwrap()
+}
+
+fn layers<T: Float>() {
+    let Some(gpu) = gpu() else { return };
+    let channels = 33;
+    let tokens = Tokens {
+        class: wave(channels, 0.9),
+        positions: wave((CELLS + 1) * channels, 2.1),
+    };
+    check::<T>(&gpu, "tokens", channels, tokens);
+    check::<T>(&gpu, "class token", channels, ClassToken);
+    let pool = AttentionPool {
+        positions: wave((CELLS + 1) * channels, 2.1),
+        query: linear(channels, channels, 0.1),
+        key_value: linear(channels, 2 * channels, 0.2),
+        output: linear(channels, 7, 0.3),
+        attention: Attention {
+            heads: 3,
+            causal: false,
+        },
+    };
+    check::<T>(&gpu, "attention pool", channels, pool);
+}
+
+#[test]
+fn layers_in_every_type() {
+    layers::<f32>();
+    layers::<f16>();
+    layers::<bf16>();
+}
