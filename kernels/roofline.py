@@ -344,6 +344,7 @@ def step(network, side, n, kind):
     gpu.kernel("warp_fwd", (12 + 3 * gpu.e) * pixels, 60 * pixels)
     program.run(gpu, Extent(n, side, side, 3), tap)
     gpu.kernel("warp_bwd", (12 + 3 * gpu.e) * pixels, 400 * pixels)
+    gpu.kernel("reduce_norm_fwd", 12 * pixels, 6 * pixels)
     synthesis_back(gpu, n, side)
     gpu.kernel("adam_fwd", 28 * 6 * n * side * columns, 14 * 6 * n * side * columns)
     return gpu.launches
