@@ -21,6 +21,8 @@
 // Of an image, in `fills`: the kind, the bits of the value, the seed's lower and upper half.
 #define FILL_WORDS 4
 enum { FILL_CONSTANT = 0, FILL_REFLECT = 1, FILL_EDGE = 2, FILL_NOISE = 3 };
+// In `norm`, three numbers each: means, inverse deviations, and those that cotangents are multiplied by.
+
 // Further from the image than any output pixel reads.
 #define FAR_AWAY (1 << 20)
 
@@ -184,7 +186,7 @@ __device__ __forceinline__ void warp_bwd(const T *dy, const float *maps, const u
       }
     }
 #pragma unroll
-    for (int k = 0; k < 3; k++) dx[((size_t)image * 3 + k) * in + pixel] = sum[k] * norm[3 + k];
+    for (int k = 0; k < 3; k++) dx[((size_t)image * 3 + k) * in + pixel] = sum[k] * norm[6 + k];
   }
 }
 

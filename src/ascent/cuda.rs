@@ -137,7 +137,7 @@ impl<'a> GpuModel<'a> {
             batch.pending.push(measured);
             steps_done = step + 1;
             // The first step, too: a dead unit must not climb on.
-            if step % READ_EVERY == 0 || steps_done == settings.steps {
+            if step % READ_EVERY == 0 {
                 batch.read(steps_done, climbers, start)?;
             }
             if settings.checkpoints.contains(&steps_done) {
@@ -164,6 +164,7 @@ struct Climber<'a> {
     /// Of the job.
     index: usize,
     job: &'a Job,
+    spelling: String,
     objective: Bound,
     checkpoints: Vec<(usize, Tensor)>,
     trace: Trace,
@@ -176,6 +177,7 @@ impl<'a> Climber<'a> {
         Self {
             index,
             job,
+            spelling: job.objective.to_string(),
             objective,
             checkpoints: Vec::new(),
             trace: Trace::default(),

@@ -57,7 +57,7 @@ pub struct AttentionPool<T: Real> {
 }
 
 /// The extent of a sequence of tokens.
-fn sequence(extent: Extent, tokens: usize) -> Extent {
+pub fn sequence(extent: Extent, tokens: usize) -> Extent {
     Extent {
         height: tokens,
         width: 1,

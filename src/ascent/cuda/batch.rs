@@ -181,10 +181,9 @@ impl<'a, T: Float> Batch<'a, T> {
                 if climber.failed.is_some() {
                     continue;
                 }
-                let spelling = climber.job.objective.to_string();
+                let (spelling, objective) = (&climber.spelling, &climber.objective);
                 let encoder = &self.model.encoder;
-                let checked =
-                    measured.check(step, &spelling, &climber.objective, encoder, self.settings);
+                let checked = measured.check(step, spelling, objective, encoder, self.settings);
                 climber.failed = checked.err();
                 climber.trace.objective.push(measured.value as f32);
                 climber.trace.gradient_norm.push(measured.norm as f32);

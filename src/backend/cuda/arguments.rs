@@ -10,8 +10,8 @@ use super::array::{Array, Element};
 pub(super) const THREADS: usize = 256;
 /// Lanes of a warp.
 const LANES: usize = 32;
-/// Blocks of a kernel that strides through its work, for each processor of the device: enough to
-/// fill it, few enough that none starts for little.
+/// Blocks of a kernel that strides through its work, at most: 16 for each of the 132 processors of an
+/// H100, enough to fill it, few enough that none starts for little.
 const MOST_BLOCKS: usize = 132 * 16;
 
 /// How many threads a kernel is given.

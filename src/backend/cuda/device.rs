@@ -85,19 +85,6 @@ impl Gpu {
         self.context.name().map_err(device_error)
     }
 
-    /// Bytes that are free, and all bytes, of the device's memory.
-    pub fn memory(&self) -> Result<(usize, usize)> {
-        self.context.mem_get_info().map_err(device_error)
-    }
-
-    /// Waits for everything that was asked for.
-    ///
-    /// # Errors
-    /// When any of it failed.
-    pub fn wait(&self) -> Result<()> {
-        self.stream.synchronize().map_err(device_error)
-    }
-
     /// A kernel of a file of `kernels/`.
     pub(super) fn function(&self, file: &'static str, name: &str) -> Result<CudaFunction> {
         let mut functions = self

@@ -69,11 +69,6 @@ macro_rules! kernels {
                 launch(gpu, $file, &name, grid, &[$(&$argument),*])
             }
         )*)*
-
-        /// File and name without type of every kernel, with whether it has one for each type.
-        pub const KERNELS: &[(&str, &str, bool)] = &[
-            $($(($file, stringify!($name), is_generic!($($t)?)),)*)*
-        ];
     };
 }
 
@@ -83,15 +78,6 @@ macro_rules! suffix {
     };
     ($t:ident) => {
         $t::SUFFIX
-    };
-}
-
-macro_rules! is_generic {
-    () => {
-        false
-    };
-    ($t:ident) => {
-        true
     };
 }
 

@@ -1,10 +1,12 @@
 //! Attention on a GPU: heads apart (`kernels/heads.cu`), products by cuBLAS, one strided batch for all
 //! heads of all images, and `kernels/softmax.cu`.
 
+use std::sync::Arc;
+
 use super::Attention;
 use crate::backend::cuda::launch::{heads_bwd, heads_fwd, size, softmax_bwd, softmax_fwd};
 use crate::backend::cuda::product::{Matrices, Product};
-use crate::backend::cuda::{Array, Float, GpuField, Grid, Out};
+use crate::backend::cuda::{Array, Float, Gpu, GpuField, Grid, In, Out};
 use crate::backend::field::Extent;
 use crate::error::{Result, bail};
 
@@ -85,40 +87,43 @@ impl Sizes {
         }
     }
 
-    fn split<T: Float>(self, field: &GpuField<T>) -> Result<Array<T>> {
-        let (gpu, extent) = (field.gpu(), field.extent);
-        let mut apart = Array::any(gpu, extent.count())?;
-        heads_fwd(
+    /// The numbers of a field, ordered by tokens or by heads, in the other order.
+    fn reordered<T: Float>(
+        self,
+        kernel: Reorder<T>,
+        x: &Array<T>,
+        extent: Extent,
+    ) -> Result<Array<T>> {
+        let gpu = x.gpu();
+        let mut y = Array::any(gpu, extent.count())?;
+        kernel(
             gpu,
             Grid::elements(extent.count()),
-            (&field.elements).into(),
-            (&mut apart).into(),
+            x.into(),
+            (&mut y).into(),
             size(self.images)?,
             size(extent.positions())?,
             size(extent.channels / (self.heads * self.head))?,
             size(self.heads)?,
             size(self.head)?,
         )?;
-        Ok(apart)
+        Ok(y)
+    }
+
+    fn split<T: Float>(self, field: &GpuField<T>) -> Result<Array<T>> {
+        self.reordered(heads_fwd, &field.elements, field.extent)
     }
 
     fn join<T: Float>(self, apart: &Array<T>, extent: Extent) -> Result<GpuField<T>> {
-        let gpu = apart.gpu();
-        let mut field = GpuField::any(gpu, extent)?;
-        heads_bwd(
-            gpu,
-            Grid::elements(extent.count()),
-            apart.into(),
-            (&mut field.elements).into(),
-            size(self.images)?,
-            size(extent.positions())?,
-            size(extent.channels / (self.heads * self.head))?,
-            size(self.heads)?,
-            size(self.head)?,
-        )?;
-        Ok(field)
+        Ok(GpuField {
+            extent,
+            elements: self.reordered(heads_bwd, apart, extent)?,
+        })
     }
 }
+
+/// A kernel that puts heads together or apart: images, tokens, parts, heads, and a head's size.
+type Reorder<T> = fn(&Arc<Gpu>, Grid, In<T>, Out<T>, u32, u32, u32, u32, u32) -> Result<()>;
 
 impl<T: Float> Parts<T> {
     fn of(sizes: Sizes, inputs: &Inputs<T>) -> Result<Self> {

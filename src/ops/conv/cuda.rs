@@ -5,10 +5,11 @@ mod spatial;
 
 use std::sync::Arc;
 
+use super::patches::{Patches, Window};
 use super::{Conv, Method};
 use crate::backend::cpu::Real;
 use crate::backend::cuda::launch::{patches_bwd, patches_fwd, size};
-use crate::backend::cuda::{Float, Gpu, GpuField, GpuMask, Grid};
+use crate::backend::cuda::{Float, Gpu, GpuField, GpuMask, Grid, In, Out};
 use crate::backend::field::Extent;
 use crate::error::Result;
 use crate::ops::linear::cuda::GpuLinear;
@@ -28,9 +29,7 @@ pub enum GpuConv<T: Float> {
 /// A convolution as a product of its patches.
 pub struct GpuPatches<T: Float> {
     linear: GpuLinear<T>,
-    kernel: usize,
-    stride: usize,
-    padding: usize,
+    window: Window,
 }
 
 impl<R: Real> Conv<R> {
@@ -41,12 +40,7 @@ impl<R: Real> Conv<R> {
     pub fn upload<T: Float>(&self, gpu: &Arc<Gpu>) -> Result<GpuConv<T>> {
         Ok(match &self.method {
             Method::Pointwise(linear) => GpuConv::Pointwise(linear.upload(gpu)?),
-            Method::Patches(patches) => GpuConv::Patches(GpuPatches {
-                linear: patches.linear.upload(gpu)?,
-                kernel: patches.kernel,
-                stride: patches.stride,
-                padding: patches.padding,
-            }),
+            Method::Patches(patches) => GpuConv::Patches(GpuPatches::upload(patches, gpu)?),
             Method::Spatial(spatial) => {
                 GpuConv::Spatial(Box::new(GpuSpatial::new(spatial.kernel())))
             }
@@ -85,15 +79,45 @@ impl<T: Float> GpuConv<T> {
     }
 }
 
+/// A kernel between a field and its patches: images, height, width and channels of the field, the
+/// window's kernel, stride and padding, height and width of the patches.
+type Kernel<T> =
+    fn(&Arc<Gpu>, Grid, In<T>, Out<T>, u32, u32, u32, u32, u32, u32, u32, u32, u32) -> Result<()>;
+
 impl<T: Float> GpuPatches<T> {
-    fn patches(&self, from: Extent) -> Extent {
-        let size = |size: usize| (size + 2 * self.padding - self.kernel) / self.stride + 1;
-        Extent {
-            images: from.images,
-            height: size(from.height),
-            width: size(from.width),
-            channels: self.kernel * self.kernel * from.channels,
-        }
+    fn upload<R: Real>(own: &Patches<R>, gpu: &Arc<Gpu>) -> Result<Self> {
+        Ok(Self {
+            linear: own.linear.upload(gpu)?,
+            window: own.window,
+        })
+    }
+
+    /// From a field of the extent `of` to its patches, or back.
+    fn run(
+        &self,
+        kernel: Kernel<T>,
+        x: &GpuField<T>,
+        to: Extent,
+        of: Extent,
+    ) -> Result<GpuField<T>> {
+        let (gpu, patches) = (x.gpu(), self.window.patches(of));
+        let mut y = GpuField::any(gpu, to)?;
+        kernel(
+            gpu,
+            Grid::elements(to.count()),
+            (&x.elements).into(),
+            (&mut y.elements).into(),
+            size(of.images)?,
+            size(of.height)?,
+            size(of.width)?,
+            size(of.channels)?,
+            size(self.window.kernel)?,
+            size(self.window.stride)?,
+            size(self.window.padding)?,
+            size(patches.height)?,
+            size(patches.width)?,
+        )?;
+        Ok(y)
     }
 
     fn forward(
@@ -102,23 +126,8 @@ impl<T: Float> GpuPatches<T> {
         add: Option<&GpuField<T>>,
         relu: bool,
     ) -> Result<(GpuField<T>, Option<GpuMask>)> {
-        let (gpu, from) = (x.gpu(), x.extent);
-        let mut rows = GpuField::any(gpu, self.patches(from))?;
-        patches_fwd(
-            gpu,
-            Grid::elements(rows.extent.count()),
-            (&x.elements).into(),
-            (&mut rows.elements).into(),
-            size(from.images)?,
-            size(from.height)?,
-            size(from.width)?,
-            size(from.channels)?,
-            size(self.kernel)?,
-            size(self.stride)?,
-            size(self.padding)?,
-            size(rows.extent.height)?,
-            size(rows.extent.width)?,
-        )?;
+        let to = self.window.patches(x.extent);
+        let rows = self.run(patches_fwd, x, to, x.extent)?;
         self.linear.forward(&rows, add, relu)
     }
 
@@ -129,24 +138,8 @@ impl<T: Float> GpuPatches<T> {
         add: Option<&GpuField<T>>,
         gate: Option<&GpuMask>,
     ) -> Result<GpuField<T>> {
-        let gpu = dy.gpu();
         let rows = self.linear.pullback(dy, None, None)?;
-        let mut dx = GpuField::any(gpu, from)?;
-        patches_bwd(
-            gpu,
-            Grid::elements(from.count()),
-            (&rows.elements).into(),
-            (&mut dx.elements).into(),
-            size(from.images)?,
-            size(from.height)?,
-            size(from.width)?,
-            size(from.channels)?,
-            size(self.kernel)?,
-            size(self.stride)?,
-            size(self.padding)?,
-            size(rows.extent.height)?,
-            size(rows.extent.width)?,
-        )?;
+        let mut dx = self.run(patches_bwd, &rows, from, from)?;
         finish_pullback(&mut dx, add, gate)?;
         Ok(dx)
     }

@@ -19,7 +19,7 @@ use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::mask::Mask;
 use crate::error::Result;
-use patches::Patches;
+use patches::{Patches, Window};
 use spatial::{Kernel, Spatial};
 
 /// A frozen convolution.
@@ -58,9 +58,11 @@ impl<T: Real> Conv<T> {
                 Method::Patches(Patches {
                     linear: Linear::new(&rows, Some(bias))?,
                     inputs,
-                    kernel,
-                    stride,
-                    padding,
+                    window: Window {
+                        kernel,
+                        stride,
+                        padding,
+                    },
                 })
             }
         };

@@ -8,51 +8,61 @@ use crate::backend::mask::Mask;
 use crate::backend::threads::each_row;
 use crate::ops::linear::{Back, Forward, Linear};
 
-/// A convolution over patches of `kernel x kernel` positions, rows before columns before channels.
-pub struct Patches<T: Real> {
-    pub linear: Linear<T>,
-    pub inputs: usize,
+/// What a convolution looks at from each of its positions.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
     pub kernel: usize,
     pub stride: usize,
     pub padding: usize,
 }
 
-impl<T: Real> Patches<T> {
-    fn outputs(&self, from: Extent) -> Extent {
+impl Window {
+    /// The extent of a field's patches.
+    pub fn patches(self, from: Extent) -> Extent {
         let size = |size: usize| (size + 2 * self.padding - self.kernel) / self.stride + 1;
         Extent {
             height: size(from.height),
             width: size(from.width),
-            channels: self.kernel * self.kernel * self.inputs,
+            channels: self.kernel * self.kernel * from.channels,
             ..from
         }
     }
+}
 
+/// A convolution over patches of `kernel x kernel` positions, rows before columns before channels.
+pub struct Patches<T: Real> {
+    pub linear: Linear<T>,
+    pub inputs: usize,
+    pub window: Window,
+}
+
+impl<T: Real> Patches<T> {
     /// The columns of the input that patches at output column `ox` cover, as far as there are any,
     /// and how many lie before them, in the padding.
     fn columns(&self, from: Extent, ox: usize) -> (Range<usize>, usize) {
-        let left = ox * self.stride;
-        let first = left.saturating_sub(self.padding);
-        let end = (left + self.kernel)
-            .saturating_sub(self.padding)
+        let left = ox * self.window.stride;
+        let first = left.saturating_sub(self.window.padding);
+        let end = (left + self.window.kernel)
+            .saturating_sub(self.window.padding)
             .min(from.width);
-        (first.min(end)..end, first + self.padding - left)
+        (first.min(end)..end, first + self.window.padding - left)
     }
 
     pub fn forward(&self, x: &Field<T>, then: Forward<T>) -> (Field<T>, Option<Mask>) {
         let (from, channels) = (x.extent, self.inputs);
-        let mut patches = Field::any(self.outputs(from));
+        let mut patches = Field::any(self.window.patches(from));
         let to = patches.extent;
         each_row(&mut patches.elements, to.channels, |row, patch| {
             patch.fill(T::zero());
             let (image, position) = (row / to.positions(), row % to.positions());
             let (columns, skip) = self.columns(from, position % to.width);
-            for ky in 0..self.kernel {
-                let y = (position / to.width * self.stride + ky).wrapping_sub(self.padding);
+            for ky in 0..self.window.kernel {
+                let y = (position / to.width * self.window.stride + ky)
+                    .wrapping_sub(self.window.padding);
                 if y < from.height {
                     let start = ((image * from.height + y) * from.width + columns.start) * channels;
                     let source = &x.elements[start..][..columns.len() * channels];
-                    let target = (ky * self.kernel + skip) * channels;
+                    let target = (ky * self.window.kernel + skip) * channels;
                     patch[target..][..source.len()].copy_from_slice(source);
                 }
             }
@@ -68,16 +78,16 @@ impl<T: Real> Patches<T> {
             dx.fill(T::zero());
             let (image, y) = (row / from.height, row % from.height);
             // The patches of output row `oy` reach rows from `oy * stride - padding` on.
-            let reach = y + self.padding;
+            let reach = y + self.window.padding;
             let first = (reach + 1)
-                .saturating_sub(self.kernel)
-                .div_ceil(self.stride);
-            for oy in first..to.height.min(reach / self.stride + 1) {
-                let ky = reach - oy * self.stride;
+                .saturating_sub(self.window.kernel)
+                .div_ceil(self.window.stride);
+            for oy in first..to.height.min(reach / self.window.stride + 1) {
+                let ky = reach - oy * self.window.stride;
                 for ox in 0..to.width {
                     let (columns, skip) = self.columns(from, ox);
                     let patch = ((image * to.height + oy) * to.width + ox) * to.channels;
-                    let source = patch + (ky * self.kernel + skip) * channels;
+                    let source = patch + (ky * self.window.kernel + skip) * channels;
                     let target = &mut dx[columns.start * channels..columns.end * channels];
                     let source = &patches.elements[source..][..target.len()];
                     for (target, &source) in target.iter_mut().zip(source) {

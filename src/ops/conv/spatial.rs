@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use candle_core::Tensor;
 
-use super::patches::Patches;
+use super::patches::{Patches, Window};
 use super::winograd::Winograd;
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
@@ -56,9 +56,11 @@ impl<T: Real> Kernel<T> {
         Patches {
             linear: Linear::of((9 * inputs, self.outputs), row, Some(self.bias.clone())),
             inputs,
-            kernel: 3,
-            stride: 1,
-            padding: 1,
+            window: Window {
+                kernel: 3,
+                stride: 1,
+                padding: 1,
+            },
         }
     }
 }

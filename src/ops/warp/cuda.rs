@@ -16,10 +16,9 @@ pub struct GpuWarp {
     maps: Array<f32>,
     /// Of each image: the kind of fill, the bits of its value, the halves of its seed.
     fills: Array<u32>,
-    /// Mean and inverse deviation of each channel.
+    /// Of each channel the mean; the inverse deviation; the same for the pullback, which also takes a
+    /// scale off.
     norm: Array<f32>,
-    /// The same for the pullback, which also takes a scale off.
-    norm_back: Array<f32>,
 }
 
 fn map_numbers(sampling: &Sampling) -> Result<[f32; 10]> {
@@ -61,20 +60,15 @@ impl Warp {
             .iter()
             .flat_map(|s| fill_words(s.fill))
             .collect();
-        let mut norm = [0.0; 6];
-        for channel in 0..3 {
-            norm[channel] = self.mean[channel] as f32;
-            norm[3 + channel] = (1.0 / self.deviation[channel]) as f32;
-        }
-        let norm_back: [f32; 6] =
-            std::array::from_fn(|i| if i < 3 { norm[i] } else { norm[i] / scale });
+        let inverse = self.deviation.map(|deviation| (1.0 / deviation) as f32);
+        let mean = self.mean.map(|mean| mean as f32);
+        let norm = [mean, inverse, inverse.map(|inverse| inverse / scale)];
         Ok(GpuWarp {
             output: self.size,
             images: self.samplings.len(),
             maps: Array::upload(gpu, &maps)?,
             fills: Array::upload(gpu, &fills)?,
-            norm: Array::upload(gpu, &norm)?,
-            norm_back: Array::upload(gpu, &norm_back)?,
+            norm: Array::upload(gpu, norm.as_flattened())?,
         })
     }
 }
@@ -126,7 +120,7 @@ impl GpuWarp {
             (&dy.elements).into(),
             (&self.maps).into(),
             (&self.fills).into(),
-            (&self.norm_back).into(),
+            (&self.norm).into(),
             (&mut dx).into(),
             size(self.images)? as i32,
             size(height)? as i32,

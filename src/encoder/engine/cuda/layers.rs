@@ -7,8 +7,9 @@ use crate::backend::cuda::launch::{
     class_tokens_bwd, class_tokens_fwd, first_token_bwd, first_token_fwd, mean_tokens_bwd,
     mean_tokens_fwd, size,
 };
-use crate::backend::cuda::{Array, Float, Gpu, GpuField, Grid};
+use crate::backend::cuda::{Array, Float, Gpu, GpuField, Grid, In, Out};
 use crate::backend::field::Extent;
+use crate::encoder::attention::sequence;
 use crate::encoder::layer::LayerKind;
 use crate::error::{Result, bail};
 use crate::ops::attention::{self, Attention, cuda::Inputs};
@@ -56,12 +57,33 @@ pub enum Saved<T: Float> {
     Pool(Extent, attention::cuda::Saved<T>),
 }
 
-fn sequence(extent: Extent, tokens: usize) -> Extent {
-    Extent {
-        height: tokens,
-        width: 1,
-        ..extent
-    }
+/// A kernel that moves values between cells and tokens: images, cells or tokens of the field that the
+/// forward pass reads, and channels.
+type Move<T> = fn(&Arc<Gpu>, Grid, In<T>, Out<T>, u32, u32, u32) -> Result<()>;
+
+/// `x` moved into a field of the extent `to`; `of` is that of what the forward pass reads.
+fn moved<T: Float>(
+    kernel: Move<T>,
+    x: &GpuField<T>,
+    to: Extent,
+    of: Extent,
+) -> Result<GpuField<T>> {
+    let gpu = x.gpu();
+    let mut y = GpuField::any(gpu, to)?;
+    kernel(
+        gpu,
+        Grid::elements(to.count()),
+        (&x.elements).into(),
+        (&mut y.elements).into(),
+        size(of.images)?,
+        size(of.positions())?,
+        size(of.channels)?,
+    )?;
+    Ok(y)
+}
+
+fn first_token<T: Float>(x: &GpuField<T>) -> Result<GpuField<T>> {
+    moved(first_token_fwd, x, sequence(x.extent, 1), x.extent)
 }
 
 impl<T: Float> GpuLayer<T> {
@@ -133,8 +155,8 @@ impl<T: Float> GpuLayer<T> {
                 }
             }
             (Self::AttentionPool(own), Saved::Pool(from, saved)) => own.pullback(*from, saved, dy),
-            (Self::Tokens { .. }, Saved::Extent(from)) => tokens_pullback(dy, *from),
-            (Self::ClassToken, Saved::Extent(from)) => first_token_pullback(dy, *from),
+            (Self::Tokens { .. }, Saved::Extent(from)) => moved(class_tokens_bwd, dy, *from, *from),
+            (Self::ClassToken, Saved::Extent(from)) => moved(first_token_bwd, dy, *from, *from),
             _ => bail!(Internal, "a layer got what another layer saved"),
         }
     }
@@ -209,49 +231,4 @@ fn tokens<T: Float>(
         size(from.channels)?,
     )?;
     Ok(y)
-}
-
-fn tokens_pullback<T: Float>(dy: &GpuField<T>, from: Extent) -> Result<GpuField<T>> {
-    let gpu = dy.gpu();
-    let mut dx = GpuField::any(gpu, from)?;
-    class_tokens_bwd(
-        gpu,
-        Grid::elements(from.count()),
-        (&dy.elements).into(),
-        (&mut dx.elements).into(),
-        size(from.images)?,
-        size(from.positions())?,
-        size(from.channels)?,
-    )?;
-    Ok(dx)
-}
-
-fn first_token<T: Float>(x: &GpuField<T>) -> Result<GpuField<T>> {
-    let (gpu, from) = (x.gpu(), x.extent);
-    let mut y = GpuField::any(gpu, sequence(from, 1))?;
-    first_token_fwd(
-        gpu,
-        Grid::elements(y.extent.count()),
-        (&x.elements).into(),
-        (&mut y.elements).into(),
-        size(from.images)?,
-        size(from.positions())?,
-        size(from.channels)?,
-    )?;
-    Ok(y)
-}
-
-fn first_token_pullback<T: Float>(dy: &GpuField<T>, from: Extent) -> Result<GpuField<T>> {
-    let gpu = dy.gpu();
-    let mut dx = GpuField::any(gpu, from)?;
-    first_token_bwd(
-        gpu,
-        Grid::elements(from.count()),
-        (&dy.elements).into(),
-        (&mut dx.elements).into(),
-        size(from.images)?,
-        size(from.positions())?,
-        size(from.channels)?,
-    )?;
-    Ok(dx)
 }

@@ -112,12 +112,7 @@ impl<T: Float> GpuSpatial<T> {
 
     fn patches(&self, gpu: &Arc<Gpu>) -> Result<&GpuPatches<T>> {
         get_or_try(&self.patches, || {
-            Ok(GpuPatches {
-                linear: self.kernel.patches().linear.upload(gpu)?,
-                kernel: 3,
-                stride: 1,
-                padding: 1,
-            })
+            GpuPatches::upload(&self.kernel.patches(), gpu)
         })
     }
 
