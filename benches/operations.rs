@@ -63,8 +63,9 @@ fn sgemm(group: &mut BenchmarkGroup<WallTime>) {
     });
 }
 
-/// inputs, outputs, kernel, stride, side of the input; what makes up RN50 at 224 pixels.
-const CONVOLUTIONS: [(usize, usize, usize, usize, usize); 16] = [
+/// inputs, outputs, kernel, stride, side of the input; what makes up RN50 at 224 pixels, and most of
+/// RN50x4 at 288.
+const CONVOLUTIONS: [(usize, usize, usize, usize, usize); 28] = [
     (3, 32, 3, 2, 224),
     (32, 32, 3, 1, 112),
     (32, 64, 3, 1, 112),
@@ -81,6 +82,18 @@ const CONVOLUTIONS: [(usize, usize, usize, usize, usize); 16] = [
     (256, 1024, 1, 1, 14),
     (512, 512, 3, 1, 7),
     (2048, 512, 1, 1, 7),
+    (40, 80, 3, 1, 144),
+    (80, 80, 3, 1, 72),
+    (80, 320, 1, 1, 72),
+    (320, 80, 1, 1, 72),
+    (160, 160, 3, 1, 36),
+    (160, 640, 1, 1, 36),
+    (640, 160, 1, 1, 36),
+    (320, 320, 3, 1, 18),
+    (320, 1280, 1, 1, 18),
+    (1280, 320, 1, 1, 18),
+    (640, 640, 3, 1, 9),
+    (640, 2560, 1, 1, 9),
 ];
 
 fn convolutions(group: &mut BenchmarkGroup<WallTime>) {

@@ -9,6 +9,7 @@
 //! Every output is one chain of multiply-adds from depth 0 up, whatever rows are computed beside it
 //! and on however many threads, so its bits depend on nothing else.
 
+mod bits;
 pub mod finish;
 mod kernel;
 mod tasks;
@@ -21,10 +22,6 @@ use super::mask::Mask;
 use super::threads::{each, each_row};
 use finish::Rows;
 use tasks::{share, split};
-
-/// Rows that a tile computes at once: with two vectors a row, twelve sums of a 16-register
-/// machine's, enough to hide the latency of a multiply-add.
-const TILE_ROWS: usize = 6;
 
 /// The widest panel: two vectors of 16 numbers.
 const WIDEST: usize = 32;

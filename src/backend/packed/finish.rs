@@ -1,16 +1,8 @@
 //! What follows a product, on rows of outputs that were just written.
 
-#[cfg(target_arch = "x86_64")]
-use std::any::TypeId;
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{__m256, _CMP_GT_OQ};
-#[cfg(target_arch = "x86_64")]
-use std::mem::transmute_copy;
-
-#[cfg(target_arch = "x86_64")]
-use pulp::x86::V3;
 use pulp::{Simd, WithSimd};
 
+use super::bits::{active, passing};
 use crate::backend::cpu::Real;
 
 /// The last thing that happens to a row, with its bytes of a mask.
@@ -73,54 +65,6 @@ pub fn finish_plain<T: Real>(row: &mut [T], bias: Option<&[T]>, add: Option<&[T]
     }
 }
 
-/// Numbers of a vector, at most.
-const MOST_LANES: usize = 16;
-
-/// Bit `i`.
-const BITS: [u32; MOST_LANES] = {
-    let mut bits = [0; MOST_LANES];
-    let mut i = 0;
-    while i < MOST_LANES {
-        bits[i] = 1 << i;
-        i += 1;
-    }
-    bits
-};
-
-/// The same as numbers, whose sums are exact.
-const POWERS: [f32; MOST_LANES] = {
-    let mut powers = [0.0; MOST_LANES];
-    let mut i = 0;
-    while i < MOST_LANES {
-        powers[i] = BITS[i] as f32;
-        i += 1;
-    }
-    powers
-};
-
-/// Bit `i` is set where number `i` of the vector is above zero.
-#[inline(always)]
-fn active<S: Simd>(simd: S, y: S::f32s) -> u32 {
-    #[cfg(target_arch = "x86_64")]
-    if TypeId::of::<S>() == TypeId::of::<V3>() {
-        // SAFETY: the token is a `V3`, whose vectors are `f32x8`, as wide as `__m256`.
-        let (v3, y) = unsafe {
-            (
-                transmute_copy::<S, V3>(&simd),
-                transmute_copy::<S::f32s, __m256>(&y),
-            )
-        };
-        let above = v3
-            .avx
-            ._mm256_cmp_ps::<_CMP_GT_OQ>(y, v3.avx._mm256_setzero_ps());
-        return v3.avx._mm256_movemask_ps(above) as u32;
-    }
-    let zero = simd.splat_f32s(0.0);
-    let (powers, _) = S::as_simd_f32s(&POWERS);
-    let above = simd.less_than_f32s(zero, y);
-    simd.reduce_sum_f32s(simd.select_f32s(above, powers[0], zero)) as u32
-}
-
 /// What follows, on `V` vectors of a row, with as many numbers of a bias and a sum, and bits of a
 /// mask.
 #[inline(always)]
@@ -165,10 +109,8 @@ pub fn finish_group<S: Simd, const V: usize>(
             for (i, &byte) in bytes[..count / 8].iter().enumerate() {
                 all |= u64::from(byte) << (8 * i);
             }
-            let bit = S::as_simd_u32s(&BITS).0[0];
             for v in 0..V {
-                let own = simd.splat_u32s((all >> (v * S::F32_LANES)) as u32);
-                let passes = simd.greater_than_u32s(simd.and_u32s(own, bit), simd.splat_u32s(0));
+                let passes = passing(simd, (all >> (v * S::F32_LANES)) as u32);
                 y[v] = simd.select_f32s(passes, y[v], zero);
             }
         }

@@ -1,11 +1,11 @@
-//! The tiles: up to six rows by one panel, in registers (`vectors`).
+//! The tiles: a few rows by one panel, in registers (`vectors`).
 
 mod vectors;
 
 use std::ops::Range;
 
 use super::finish::{Last, PlainRows, Rows, finish_plain};
-use super::{BLOCK_ELEMENTS, FAR_ELEMENTS, Mask8, Multiply, Part, Places, TILE_ROWS};
+use super::{BLOCK_ELEMENTS, FAR_ELEMENTS, Mask8, Multiply, Part, Places};
 use crate::backend::cpu::Real;
 
 /// The panel width of `f64`, whose tiles are plain loops.
@@ -13,6 +13,9 @@ const PLAIN_WIDTH: usize = 8;
 
 /// Computes tiles.
 trait Tiles<T> {
+    /// Rows of a tile, at most.
+    const ROWS: usize;
+
     /// A few rows by one panel. Inlined, not a closure: a closure would be compiled for the
     /// smallest machine.
     fn tile(&self, rows: Range<usize>, panel: usize, ahead: Ahead<T>);
@@ -30,14 +33,14 @@ struct Ahead<T> {
 /// Every tile of a part: rows in blocks that stay in the cache, panels within a block, and within
 /// a panel tiles of almost equal heights.
 #[inline(always)]
-fn for_each_tile<T: Real>(part: &Part<T>, tiles: &impl Tiles<T>) {
+fn for_each_tile<T: Real, W: Tiles<T>>(part: &Part<T>, tiles: &W) {
     let rows = &part.rows;
     let block = if part.w.panels.len() <= BLOCK_ELEMENTS {
         // The whole matrix stays in the cache: rows are written, and summed with others, in order.
-        TILE_ROWS
+        W::ROWS
     } else {
         let most = BLOCK_ELEMENTS << u32::from(part.w.panels.len() > FAR_ELEMENTS);
-        let most = (most / part.w.depth.max(1)).max(TILE_ROWS);
+        let most = (most / part.w.depth.max(1)).max(W::ROWS);
         rows.len().div_ceil(rows.len().div_ceil(most).max(1)).max(1)
     };
     let is_far = part.w.panels.len() * part.matrices > BLOCK_ELEMENTS;
@@ -50,7 +53,7 @@ fn for_each_tile<T: Real>(part: &Part<T>, tiles: &impl Tiles<T>) {
                 false => part.next.panel(part.panels.start),
             };
             let mut row = start;
-            let count = (end - start).div_ceil(TILE_ROWS);
+            let count = (end - start).div_ceil(W::ROWS);
             for tile in 0..count {
                 let height = (end - row).div_ceil(count - tile);
                 let ahead = Ahead {
@@ -142,6 +145,8 @@ struct Plain<'a> {
 }
 
 impl Tiles<f64> for Plain<'_> {
+    const ROWS: usize = 6;
+
     fn tile(&self, rows: Range<usize>, panel: usize, _: Ahead<f64>) {
         let (part, w) = (self.part, self.part.w);
         let first = panel * PLAIN_WIDTH;

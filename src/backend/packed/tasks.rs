@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use super::TILE_ROWS;
 use crate::backend::threads::is_alone;
 
 /// Multiply-adds below which a second thread costs more than it saves.
 const TASK_WORK: usize = 1 << 19;
+
+/// Rows of a task, at least: some tiles.
+const TASK_ROWS: usize = 24;
 
 /// Into how many parts matrices, rows and panels are cut, for the threads that there are.
 pub fn split([matrices, rows, panels]: [usize; 3], work: usize, is_far: bool) -> [usize; 3] {
@@ -19,7 +21,7 @@ pub fn split([matrices, rows, panels]: [usize; 3], work: usize, is_far: bool) ->
     let wanted = (threads * SLACK).min(work / TASK_WORK).max(1);
     let matrix_tasks = wanted.min(matrices);
     let wanted = wanted.div_ceil(matrix_tasks);
-    let most_rows = (rows / (4 * TILE_ROWS)).max(1);
+    let most_rows = (rows / TASK_ROWS).max(1);
     let (row_tasks, panel_tasks) = if is_far {
         // Each panel is read by one task only.
         let panel_tasks = wanted.min(panels.max(1));
