@@ -33,8 +33,11 @@ STEPS = [
     ("ViT-B/32, 224 px, batch 1", "ViT-B-32-quickgelu", "blocks.10:5", "transformer.resblocks.10", 224, 1, 12),
 ]
 # name, batch, steps: RN50 at 224 px, lucent's transforms.
-ASCENTS = [("RN50, 224 px, batch 1", 1, 16), ("RN50, 224 px, batch 8", 8, 4)]
+ASCENTS = [("RN50, 224 px, batch 1", 1, 64), ("RN50, 224 px, batch 8", 8, 16)]
 WARM = 2
+# How percept's step of RN50 grows, over batches at 224 px and over sides at batch 1.
+BATCHES = [1, 2, 4, 8, 16]
+SIDES = [128, 160, 224, 288, 384, 512]
 
 
 def environment(folder: Path) -> None:
@@ -221,6 +224,35 @@ def table(results: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def growth(step: Path, rounds: int) -> list[dict]:
+    """Seconds of a step for one image: all shapes in turn, `rounds` times; medians."""
+    shapes = [(224, batch) for batch in BATCHES] + [(side, 1) for side in SIDES]
+    seconds = {shape: [] for shape in shapes}
+    for turn in range(rounds):
+        for side, batch in shapes:
+            repeats = max(3, 8 * 224 * 224 // (side * side * batch)) + WARM
+            printed, _ = measure([step, weights("RN50-quickgelu"), "layer4.2.sum:5", side, batch, repeats])
+            seconds[side, batch].append(statistics.median(printed[WARM:]) / batch)
+        print("growth, round", turn + 1, flush=True)
+    return [
+        {"side": side, "batch": batch, "seconds": values} for (side, batch), values in seconds.items()
+    ]
+
+
+def growth_tables(rows: list[dict]) -> str:
+    found = {(row["side"], row["batch"]): statistics.median(row["seconds"]) for row in rows}
+    batches = [f"{found[224, batch]:.4f}" for batch in BATCHES]
+    sides = [f"{found[side, 1]:.4f}" for side in SIDES]
+    pixels = [f"{found[side, 1] / side**2 * 1e6:.2f}" for side in SIDES]
+    row = lambda name, values: f"| {name} | " + " | ".join(map(str, values)) + " |\n"
+    return (
+        "Seconds of a step of RN50 for one image:\n\n"
+        + row("batch, at 224 px", BATCHES) + "|---" * (len(BATCHES) + 1) + "|\n" + row("s", batches)
+        + "\n" + row("pixels a side, at batch 1", SIDES) + "|---" * (len(SIDES) + 1) + "|\n"
+        + row("s", sides) + row("s a megapixel", pixels)
+    )
+
+
 def machine() -> dict:
     import kornia
     import open_clip
@@ -242,6 +274,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Times percept against PyTorch and lucent.")
     parser.add_argument("--out", type=Path, help="folder for raw.json and README.md")
     parser.add_argument("--pairs", type=int, default=5, help="at least 1 (default 5)")
+    parser.add_argument("--growth", type=int, default=3, help="rounds of the growth tables (default 3)")
     parser.add_argument("--only", default="", help="comparisons whose name holds this text")
     parser.add_argument("--venv", type=Path, default=WORK / "venv")
     parser.add_argument("--make-weights", help=argparse.SUPPRESS)
@@ -275,13 +308,17 @@ def main() -> None:
             results.append(
                 compare(label, peer, lambda: percept_ascent(program, model, batch, steps), options.pairs)
             )
-    print(table(results))
+    report = table(results) if results else ""
+    grown = growth(step, options.growth) if options.growth else []
+    if grown:
+        report += "\n" + growth_tables(grown)
+    print(report)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-        known = {"machine": machine(), "results": results}
+        known = {"machine": machine(), "results": results, "growth": grown}
         (options.out / "raw.json").write_text(json.dumps(known, indent=1) + "\n")
         lines = "\n".join(f"* {key}: {value}" for key, value in known["machine"].items())
-        (options.out / "README.md").write_text(f"# percept and its peers\n\n{lines}\n\n{table(results)}")
+        (options.out / "README.md").write_text(f"# percept and its peers\n\n{lines}\n\n{report}")
 
 
 if __name__ == "__main__":

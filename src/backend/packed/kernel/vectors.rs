@@ -221,3 +221,76 @@ fn fetch<S: Simd, const V: usize>(place: *const f32) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = place;
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use pulp::Scalar;
+    use pulp::x86::{V3, V4};
+
+    use super::super::super::{Mask8, Packed, Shared};
+    use super::*;
+    use crate::backend::mask::Mask;
+
+    /// `relu(x . w + bias + add)` and its mask, by the vectors of one machine.
+    fn product<S: Simd>(simd: S, [rows, depth, outputs]: [usize; 3]) -> (Vec<f32>, Mask) {
+        let wave = |i: usize| (i as f32 * 0.71).sin();
+        let width = simd.vectorize(PanelWidth);
+        let mut w = Packed::new(depth, outputs, |k, o| wave(k * outputs + o));
+        let mut panels =
+            crate::backend::buffer::Buffer::zeros(outputs.div_ceil(width) * depth * width);
+        for k in 0..depth {
+            for o in 0..outputs {
+                panels[(o / width * depth + k) * width + o % width] = w.element(k, o);
+            }
+        }
+        (w.panels, w.width) = (panels, width);
+        let x: Vec<f32> = (0..rows * depth).map(|i| wave(i + 5)).collect();
+        let bias: Vec<f32> = (0..outputs).map(|i| wave(i + 17)).collect();
+        let add: Vec<f32> = (0..rows * outputs).map(|i| wave(i + 3)).collect();
+        let mut y = vec![f32::NAN; rows * outputs];
+        let mut mask = Mask::new(rows, outputs);
+        let places = Places {
+            elements: y.as_mut_ptr(),
+            mask: Mask8::Write {
+                bytes: mask.bytes.as_mut_ptr(),
+                stride: mask.stride,
+            },
+            epilogue: Shared {
+                bias: Some(&bias),
+                add: Some(&add),
+            },
+        };
+        let part = Part {
+            x: &x,
+            w: &w,
+            next: &w,
+            index: 0,
+            matrices: 1,
+            rows: 0..rows,
+            panels: 0..outputs.div_ceil(width),
+        };
+        simd.vectorize(Vectors {
+            part,
+            places: &places,
+        });
+        (y, mask)
+    }
+
+    #[test]
+    fn wide_vectors_give_the_same_bits_and_single_numbers_are_close() {
+        let Some(v3) = V3::try_new() else { return };
+        for sizes in [[1, 3, 7], [25, 40, 32], [13, 29, 70], [7, 300, 96]] {
+            let (y, mask) = product(v3, sizes);
+            if let Some(v4) = V4::try_new() {
+                let (wider, wider_mask) = product(v4, sizes);
+                assert!(wider == y, "{sizes:?}");
+                assert!(wider_mask.bytes == mask.bytes, "{sizes:?}");
+            }
+            // Rounded twice a multiply-add.
+            let (single, _) = product(Scalar, sizes);
+            for (single, y) in single.iter().zip(&y) {
+                assert!((single - y).abs() < 1e-5, "{sizes:?}");
+            }
+        }
+    }
+}
