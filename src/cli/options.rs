@@ -11,15 +11,18 @@ use crate::error::{Error, Kind, Result, bail};
 use crate::model::spec::Activation;
 use crate::model::{Model, Options};
 
+/// The embedded model.
+const DEFAULT_MODEL: &str = "mini";
+
 #[derive(Debug, Args)]
 pub struct ModelArgs {
     /// Which CLIP: `mini` (embedded), a known name such as RN50x4 or ViT-B/32, a hub id such as
     /// timm/resnet50x4_clip.openai, or a path to weights
     ///
     /// Weights may be OpenAI's .pt archive, a state dict, an open_clip checkpoint, a safetensors
-    /// file, or a Hugging Face directory. `percept models` lists the known names.
-    #[arg(long, short, value_name = "MODEL", default_value = "mini")]
-    pub model: String,
+    /// file, or a Hugging Face directory. `percept models` lists the known names. [default: mini]
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
 
     /// The transformers' activation: quick-gelu or gelu; taken from the weights' configuration or
     /// origin by default
@@ -29,7 +32,8 @@ pub struct ModelArgs {
 
 impl ModelArgs {
     pub fn load(&self, quiet: bool) -> Result<Model> {
-        load(&self.model, self.activation, quiet)
+        let name = self.model.as_deref().unwrap_or(DEFAULT_MODEL);
+        load(name, self.activation, quiet)
     }
 }
 
@@ -75,13 +79,23 @@ const MOST_THREADS: usize = 1024;
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
     /// What to render on: cpu, cuda (the first NVIDIA GPU), or GPUs such as cuda:1 or cuda:0,1, which
-    /// share each batch
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    pub device: Device,
+    /// share each batch [default: cpu]
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<Device>,
 
-    /// How a GPU stores activations: f32, f16 or bf16; sums and pictures are f32 always
-    #[arg(long, value_name = "TYPE", default_value = "f32")]
-    pub dtype: Dtype,
+    /// How a GPU stores activations: f32, f16 or bf16; sums and pictures are f32 always [default: f32]
+    #[arg(long, value_name = "TYPE")]
+    pub dtype: Option<Dtype>,
+}
+
+impl DeviceArgs {
+    /// What was typed, or else what is given here.
+    pub fn resolve(&self, device: Device, dtype: Dtype) -> (Device, Dtype) {
+        (
+            self.device.clone().unwrap_or(device),
+            self.dtype.unwrap_or(dtype),
+        )
+    }
 }
 
 #[derive(Debug, Args)]
