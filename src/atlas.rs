@@ -9,14 +9,17 @@
 //! atlas/journal/0-of-1.pending/                 files in the making
 //! ```
 
-pub mod change;
+mod change;
+pub mod cluster;
 pub mod folder;
 pub mod job;
 pub mod journal;
+pub mod merge;
 pub mod plan;
 pub mod shard;
 mod spelled;
 pub mod units;
+pub mod writer;
 
 pub use folder::Folder;
 pub use job::{Outcome, Report, Work};

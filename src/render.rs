@@ -1,5 +1,6 @@
 //! From recipes to files: a batch climbs together, is measured, and is written as it is done.
 
+mod fit;
 mod machine;
 mod made;
 
@@ -13,6 +14,7 @@ use crate::device::{Device, Dtype};
 use crate::error::Result;
 use crate::model::Model;
 use crate::recipe::Recipe;
+pub use fit::Fit;
 use machine::Machine;
 pub use made::{Finished, Made};
 

@@ -9,6 +9,9 @@ use crate::error::{Error, Kind, Result, bail};
 use crate::model::Model;
 use crate::recipe::{Recipe, Request};
 
+/// What the weights were called, which decides nothing but what a recipe says.
+const WEIGHTS_NAME: &str = "model.name";
+
 impl Plan {
     /// The recipe of the first picture.
     ///
@@ -87,7 +90,11 @@ impl Plan {
     /// # Errors
     /// When it is another: says field by field what differs.
     pub fn check_same(&self, asked: &Self) -> Result<()> {
-        let differences = self.differences(asked)?;
+        let differences = self.differences(asked)?.into_iter();
+        let differences: Vec<String> = differences
+            .filter(|(name, ..)| name != WEIGHTS_NAME)
+            .map(|(name, old, new)| format!("{name} was {old}, and is now {new}"))
+            .collect();
         if differences.is_empty() {
             return Ok(());
         }
@@ -98,15 +105,20 @@ impl Plan {
         )
     }
 
-    fn differences(&self, asked: &Self) -> Result<Vec<String>> {
-        let theirs = asked.fields()?;
+    /// What differs between two plans: its name, what it is here, what it is there.
+    ///
+    /// # Errors
+    /// When a recipe cannot be written as JSON.
+    pub fn differences(&self, other: &Self) -> Result<Vec<(String, String, String)>> {
+        let theirs = other.fields()?;
         let mut differences = Vec::new();
         for (name, value) in self.fields()? {
             // A tap that is in one of them only shows in the units.
-            if let Some((_, other)) = theirs.iter().find(|(other, _)| *other == name)
+            let other = theirs.iter().find(|(other, _)| *other == name);
+            if let Some((_, other)) = other
                 && value != *other
             {
-                differences.push(format!("{name} was {value}, and is now {other}"));
+                differences.push((name, value, other.clone()));
             }
         }
         Ok(differences)
@@ -134,9 +146,7 @@ impl Plan {
                     }
                     "model" if index == 0 => {
                         for (name, value) in named_values(&recipe.model)? {
-                            if name != "name" {
-                                fields.push((format!("model.{name}"), value));
-                            }
+                            fields.push((format!("model.{name}"), value));
                         }
                     }
                     _ if index == 0 => fields.push((name, value)),

@@ -1,14 +1,18 @@
 //! Where an atlas's files lie.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::journal::{self, Entry, Event};
 use super::plan::{Item, Plan};
-use super::shard::Shard;
+use crate::backend::threads::map_images;
 use crate::error::{Context, Error, Result, bail};
 use crate::input::digest;
+
+const PICTURES: &str = "pictures";
+const RESPONSES: &str = "responses";
 
 /// An atlas's folder.
 #[derive(Debug, Clone)]
@@ -46,23 +50,28 @@ impl Folder {
         self.0.join("journal")
     }
 
-    /// The journal of a share of the plan.
-    pub fn journal(&self, shard: Shard) -> PathBuf {
-        self.journals().join(format!("{}.jsonl", shard.name()))
+    /// The journal of this name.
+    pub fn journal(&self, name: &str) -> PathBuf {
+        self.journals().join(format!("{name}.jsonl"))
     }
 
-    /// The folder for a share's files in the making.
-    pub fn pending(&self, shard: Shard) -> PathBuf {
-        self.journals().join(format!("{}.pending", shard.name()))
+    /// The folder for the files in the making of the journal of this name.
+    pub fn pending(&self, name: &str) -> PathBuf {
+        self.journals().join(format!("{name}.pending"))
+    }
+
+    /// The folders of a tap's files.
+    pub fn of_tap(&self, tap: &str) -> [PathBuf; 2] {
+        [PICTURES, RESPONSES].map(|name| self.0.join(name).join(tap))
     }
 
     /// Where a picture's files lie.
     pub fn files(&self, item: &Item) -> Files {
-        let picture = self.0.join("pictures").join(format!("{item}.png"));
+        let picture = self.0.join(PICTURES).join(format!("{item}.png"));
         Files {
             sidecar: picture.with_extension("json"),
             picture,
-            response: self.0.join("responses").join(format!("{item}.npy")),
+            response: self.0.join(RESPONSES).join(format!("{item}.npy")),
         }
     }
 
@@ -76,7 +85,14 @@ impl Folder {
             Ok(text) => Plan::from_json(&text)
                 .context(|| format!("cannot go on with {}", path.display()))
                 .map(Some),
-            Err(source) if source.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source)
+                if matches!(
+                    source.kind(),
+                    ErrorKind::NotFound | ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
             Err(source) => Err(Error::io("cannot read", &path, source)),
         }
     }
@@ -114,9 +130,30 @@ impl Folder {
         Ok(events)
     }
 
+    /// The plan's pictures that are done: a journal says so, and their files are in their places with
+    /// the bytes that they had then.
+    ///
+    /// # Errors
+    /// When a journal cannot be read, or is of another plan.
+    pub fn done(&self, plan: &Plan) -> Result<HashMap<Item, Entry>> {
+        let mut known: HashMap<Item, Entry> = HashMap::new();
+        for event in self.events(&plan.digest()?)? {
+            if let Event::Done(entry) = event {
+                known.insert(entry.item.clone(), entry);
+            }
+        }
+        let known: Vec<Entry> = plan
+            .items()
+            .filter_map(|item| known.remove(&item))
+            .collect();
+        let held = map_images(known, |_, entry| self.holds(&entry).then_some(entry));
+        let held = held.into_iter().flatten();
+        Ok(held.map(|entry| (entry.item.clone(), entry)).collect())
+    }
+
     /// Whether a picture's files are in their places, with the bytes that they had when it was
     /// done.
-    pub fn holds(&self, entry: &Entry) -> bool {
+    fn holds(&self, entry: &Entry) -> bool {
         let Files {
             picture,
             sidecar,

@@ -1,26 +1,21 @@
 //! One process's share of a plan: what is left of it, rendered batch after batch.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs;
-use std::io::{Cursor, ErrorKind};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::io::Cursor;
 use std::time::Instant;
 
 use ndarray::ArrayView1;
 use ndarray_npy::WriteNpyExt;
 
-use super::folder::{Files, Folder};
-use super::journal::{Entry, Event, Journal};
+use super::folder::Folder;
+use super::journal::{Entry, Event};
 use super::plan::{Item, Plan};
 use super::shard::Shard;
+use super::writer::{Bytes, Writer};
 use crate::ascent::Watch;
-use crate::backend::threads::map_images;
 use crate::error::{Error, Kind, Result, bail};
-use crate::input::sha256;
-use crate::output::file;
 use crate::recipe::Recipe;
-use crate::render::{Climbed, Made, Renderer};
+use crate::render::{Climbed, Renderer};
 
 /// How often a picture is tried before it is given up.
 const ATTEMPTS: usize = 2;
@@ -36,11 +31,9 @@ pub trait Report: Watch {
 
 /// A share of a plan that this process alone works on.
 pub struct Work {
-    folder: Folder,
+    writer: Writer,
     plan: Plan,
     shard: Shard,
-    journal: Mutex<Journal>,
-    pending: PathBuf,
     done: HashMap<Item, Entry>,
     left: Vec<Item>,
 }
@@ -71,46 +64,16 @@ impl Work {
     /// When the folder cannot be written to, holds another plan, or another process is at work on
     /// this share.
     pub fn open(folder: Folder, plan: Plan, shard: Shard) -> Result<Self> {
-        let pending = folder.pending(shard);
-        for path in [folder.path(), &folder.journals(), &pending] {
-            file::prepare_folder(path)?;
-        }
-        for part in &plan.parts {
-            for name in ["pictures", "responses"] {
-                file::prepare_folder(&folder.path().join(name).join(&part.units.tap))?;
-            }
-        }
-        let journal = Journal::open(&folder.journal(shard))?;
-        // What is here was left by a process that died: the journal's lock keeps others away.
-        let refused = |source| Error::io("cannot write into the folder", &pending, source);
-        fs::remove_dir_all(&pending).map_err(refused)?;
-        fs::create_dir(&pending).map_err(refused)?;
-        put_plan(&folder, &plan, &pending)?;
-
-        let mut done: HashMap<Item, Entry> = HashMap::new();
-        let events = folder.events(&plan.digest()?)?;
-        for event in events {
-            if let Event::Done(entry) = event {
-                done.insert(entry.item.clone(), entry);
-            }
-        }
-        let known: Vec<Entry> = plan.items().filter_map(|item| done.remove(&item)).collect();
-        let held = map_images(known, |_, entry| folder.holds(&entry).then_some(entry));
-        let done: HashMap<Item, Entry> = held
-            .into_iter()
-            .flatten()
-            .map(|entry| (entry.item.clone(), entry))
-            .collect();
+        let writer = Writer::open(folder, &plan, &shard.name())?;
+        let done = writer.folder().done(&plan)?;
         let own = plan.units().enumerate();
         let own = own.filter(|(index, _)| shard.takes(*index));
         let own = own.flat_map(|(_, (tap, channel))| plan.items_of(tap, channel));
         let left = own.filter(|item| !done.contains_key(item)).collect();
         Ok(Self {
-            folder,
+            writer,
             plan,
             shard,
-            journal: Mutex::new(journal),
-            pending,
             done,
             left,
         })
@@ -152,7 +115,7 @@ impl Work {
         report: &dyn Report,
     ) -> Result<Outcome> {
         let start = Instant::now();
-        self.append(&Event::Begin {
+        self.writer.append(&Event::Begin {
             plan: self.plan.digest()?,
             shard: self.shard,
             batch,
@@ -199,7 +162,7 @@ impl Work {
                                 continue;
                             }
                             report.remark(&format!("{}: {}", task.item, error.report()));
-                            self.append(&Event::Failed {
+                            self.writer.append(&Event::Failed {
                                 item: task.item.clone(),
                                 error: error.report(),
                             })?;
@@ -222,59 +185,29 @@ impl Work {
         })
     }
 
-    fn append(&self, event: &Event) -> Result<()> {
-        let journal = self.journal.lock();
-        journal
-            .unwrap_or_else(PoisonError::into_inner)
-            .append(event)
-    }
-
-    /// Measures a picture and puts it in its place; then, and only then, the journal has it.
+    /// Measures a picture and puts it in its place.
     fn keep(&self, item: &Item, climbed: Result<Climbed>) -> Result<Entry> {
         let climbed = climbed?;
         if !climbed.is_whole() {
             bail!(Interrupted, "stopped");
         }
         let made = climbed.measure()?;
-        let entry = self.put(item, &made)?;
-        self.append(&Event::Done(entry.clone()))?;
-        Ok(entry)
-    }
-
-    fn put(&self, item: &Item, made: &Made) -> Result<Entry> {
-        let Files {
+        let name = self.writer.folder().files(item).picture;
+        let (picture, described) = made.picture(&name)?;
+        let bytes = Bytes {
+            sidecar: made.lasting_sidecar(described)?,
+            response: npy(&made.measured().response)?,
             picture,
-            sidecar,
-            response,
-        } = self.folder.files(item);
-        let (png, described) = made.picture(&picture)?;
-        let document = made.lasting_sidecar(described)?;
-        let scores = npy(&made.measured().response)?;
-        let stage = |path: &Path, bytes: &[u8]| file::stage_in(&self.pending, path, bytes);
-        let staged = [
-            stage(&picture, &png)?,
-            stage(&response, &scores)?,
-            stage(&sidecar, &document)?,
-        ];
-        for file in staged {
-            file.finish()?;
-        }
-        Ok(Entry {
-            item: item.clone(),
-            picture: sha256(&png),
-            sidecar: sha256(&document),
-            response: sha256(&scores),
-            seconds: made.seconds(),
-            batch: made.batch(),
-        })
+        };
+        self.writer
+            .put(item, &bytes, (made.seconds(), made.batch()))
     }
 }
 
-impl Drop for Work {
-    fn drop(&mut self) {
-        // It is empty, and does no harm where it cannot be removed.
-        let _ = fs::remove_dir(&self.pending);
-    }
+/// What is done, in the plan's order.
+pub fn in_order(plan: &Plan, done: &HashMap<Item, Entry>) -> Vec<Entry> {
+    let items = plan.items();
+    items.filter_map(|item| done.get(&item).cloned()).collect()
 }
 
 /// The next pictures of one tap.
@@ -284,28 +217,6 @@ fn next_batch(queue: &mut VecDeque<Task>, most: usize) -> Vec<Task> {
     let alike = alike.take_while(|task| Some(&task.item.tap) == first.as_ref());
     let count = alike.count();
     queue.drain(..count).collect()
-}
-
-/// Writes the plan where there is none yet; several processes may try.
-fn put_plan(folder: &Folder, plan: &Plan, pending: &Path) -> Result<()> {
-    let path = folder.plan_file();
-    if !path.exists() {
-        let staged = file::stage_in(pending, &path, &plan.to_json()?)?;
-        match staged.finish_new() {
-            Err(source) if source.kind() != ErrorKind::AlreadyExists => {
-                return Err(Error::io("cannot write", &path, source));
-            }
-            _ => {}
-        }
-    }
-    match folder.plan()? {
-        Some(known) if known == *plan => Ok(()),
-        _ => bail!(
-            Request,
-            "{} was begun with another plan at the same time: give another --out",
-            folder.path().display()
-        ),
-    }
 }
 
 fn npy(values: &[f32]) -> Result<Vec<u8>> {

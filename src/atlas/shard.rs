@@ -15,13 +15,8 @@ pub struct Shard {
 /// The number of shards, where a scheduler does not tell it or tells another.
 const SHARDS: &str = "PERCEPT_SHARDS";
 
-/// A task's number in a Slurm array, and how the array counts.
-const SLURM: [&str; 4] = [
-    "SLURM_ARRAY_TASK_ID",
-    "SLURM_ARRAY_TASK_COUNT",
-    "SLURM_ARRAY_TASK_MIN",
-    "SLURM_ARRAY_TASK_STEP",
-];
+/// A task's number in an array of Slurm jobs.
+const SLURM: &str = "SLURM_ARRAY_TASK_ID";
 
 /// A pod's number in an indexed Kubernetes job.
 const KUBERNETES: &str = "JOB_COMPLETION_INDEX";
@@ -68,22 +63,22 @@ impl Shard {
             },
         };
         let shards = number(SHARDS)?;
-        if let Some(id) = number(SLURM[0])? {
-            if let Some(count) = shards {
-                return Ok(Some((Self::new(id, count)?, SLURM[0])));
-            }
-            let (count, first, step) = (number(SLURM[1])?, number(SLURM[2])?, number(SLURM[3])?);
-            let (first, step) = (first.unwrap_or(0), step.unwrap_or(1).max(1));
-            let place = id.checked_sub(first).filter(|place| place % step == 0);
-            return match (place, count) {
-                (Some(place), Some(count)) if place / step < count => {
-                    Ok(Some((Self::new(place / step, count)?, SLURM[0])))
+        if let Some(id) = number(SLURM)? {
+            let shard = match shards {
+                Some(count) => Self::new(id, count)?,
+                None => {
+                    let of_array = |what: &str| number(&format!("SLURM_ARRAY_TASK_{what}"));
+                    let step = of_array("STEP")?.unwrap_or(1);
+                    Self::of_array(
+                        id,
+                        of_array("MIN")?.unwrap_or(0),
+                        of_array("MAX")?,
+                        step,
+                        of_array("COUNT")?,
+                    )?
                 }
-                _ => bail!(
-                    Request,
-                    "task {id} of this Slurm array does not tell its shard: use --array=0-15, set {SHARDS}, or give --shard i/n"
-                ),
             };
+            return Ok(Some((shard, SLURM)));
         }
         match (number(KUBERNETES)?, shards) {
             (Some(index), Some(count)) => Ok(Some((Self::new(index, count)?, KUBERNETES))),
@@ -92,6 +87,28 @@ impl Shard {
                 "{KUBERNETES} is set, and the number of shards is not: set {SHARDS} to the job's completions, or give --shard i/n"
             ),
             (None, _) => Ok(None),
+        }
+    }
+
+    /// The shard of task `id` of a Slurm array, `first` to `last` in strides of `step`. An array that
+    /// does not begin at 0 or 1, or has gaps, is some tasks of another array, submitted again.
+    fn of_array(
+        id: usize,
+        first: usize,
+        last: Option<usize>,
+        step: usize,
+        count: Option<usize>,
+    ) -> Result<Self> {
+        let place = |id: usize| Some(id.checked_sub(first)? / step.max(1));
+        let tasks = last.and_then(place).map(|last| last + 1);
+        match (place(id), count) {
+            (Some(index), Some(count)) if first <= 1 && index < count && tasks == Some(count) => {
+                Self::new(index, count)
+            }
+            _ => bail!(
+                Request,
+                "the numbers of this Slurm array do not tell how many shards there are: use an array such as 0-15, set {SHARDS}, or give --shard {id}/n"
+            ),
         }
     }
 
@@ -164,20 +181,30 @@ mod tests {
     #[test]
     fn schedulers_tell_the_shard() {
         let shard = |text: &str| text.parse::<Shard>().unwrap();
-        let slurm = |id, count, first, step| {
+        let slurm = |id: usize, first: usize, last: usize, step: usize, count: usize| {
+            let [id, first, last, step, count] =
+                [id, first, last, step, count].map(|number| number.to_string());
             told(&[
-                ("SLURM_ARRAY_TASK_ID", id),
-                ("SLURM_ARRAY_TASK_COUNT", count),
-                ("SLURM_ARRAY_TASK_MIN", first),
-                ("SLURM_ARRAY_TASK_STEP", step),
+                ("SLURM_ARRAY_TASK_ID", &id),
+                ("SLURM_ARRAY_TASK_MIN", &first),
+                ("SLURM_ARRAY_TASK_MAX", &last),
+                ("SLURM_ARRAY_TASK_STEP", &step),
+                ("SLURM_ARRAY_TASK_COUNT", &count),
             ])
             .map(|told| told.unwrap().0)
         };
-        assert_eq!(slurm("3", "16", "0", "1").unwrap(), shard("3/16"));
-        assert_eq!(slurm("16", "16", "1", "1").unwrap(), shard("15/16"));
-        assert_eq!(slurm("12", "4", "0", "4").unwrap(), shard("3/4"));
-        assert!(slurm("7", "2", "3", "1").is_err(), "tasks 3 and 7");
-        assert!(slurm("x", "2", "0", "1").is_err());
+        assert_eq!(slurm(3, 0, 15, 1, 16).unwrap(), shard("3/16"));
+        assert_eq!(slurm(16, 1, 16, 1, 16).unwrap(), shard("15/16"));
+        assert_eq!(slurm(12, 0, 12, 4, 4).unwrap(), shard("3/4"));
+        assert_eq!(slurm(0, 0, 0, 1, 1).unwrap(), Shard::WHOLE);
+        for task in [1, 7] {
+            assert!(
+                slurm(task, 1, 7, 1, 2).is_err(),
+                "tasks 1 and 7 of another array"
+            );
+        }
+        assert!(slurm(3, 3, 3, 1, 1).is_err(), "task 3 of another array");
+        assert!(told(&[("SLURM_ARRAY_TASK_ID", "x")]).is_err());
         let (resubmitted, name) = told(&[
             ("SLURM_ARRAY_TASK_ID", "3"),
             ("SLURM_ARRAY_TASK_COUNT", "1"),

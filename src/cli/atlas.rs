@@ -1,24 +1,24 @@
 //! `percept atlas`.
 
-use std::fmt;
+mod answer;
+mod cluster;
+mod follow;
+mod merge;
+
 use std::path::PathBuf;
-use std::time::Instant;
 
-use clap::{Args, ValueHint};
-use serde::Serialize;
+use answer::Answer;
+use clap::{Args, Subcommand, ValueHint};
+use follow::Follow;
 
-use super::options::{ModelArgs, ThreadArgs, json, load, say};
-use super::progress::{self, Progress};
+use super::options::{Batch, ModelArgs, ThreadArgs, json, load, say};
+use super::progress;
 use super::recipe::RecipeArgs;
-use crate::ascent::Watch;
-use crate::atlas::{Folder, Outcome, Plan, Report, Shard, Work};
-use crate::error::{Error, Result, bail};
+use crate::atlas::{Folder, Outcome, Plan, Shard, Work};
+use crate::error::{Result, bail};
 use crate::model::Model;
 use crate::recipe::Request;
 use crate::render::Renderer;
-
-/// Images in flight at once unless told otherwise.
-const DEFAULT_BATCH: usize = 8;
 
 /// Render a whole layer, or any number of units, into a folder that can be continued
 ///
@@ -27,7 +27,7 @@ const DEFAULT_BATCH: usize = 8;
 /// bytes as if nothing had happened; what is asked then must be what the plan says.
 ///
 /// On several machines, or in a cluster's array of jobs, each process takes a part of the units with
-/// --shard; nothing passes between them.
+/// --shard; nothing passes between them. `percept atlas merge` finishes such an atlas.
 #[derive(Debug, Args)]
 #[command(after_help = "Units:
   layer4.0.sum                   all units of a tap (`percept layers` lists them)
@@ -38,8 +38,14 @@ Examples:
   percept atlas --units layer4.0.sum --out atlas
   percept atlas --model RN50x4 --units layer4.5.sum:0..2560 --steps 256 --out atlas
   percept atlas --out atlas                     goes on where it was
-  percept atlas --units layer3 --shard 0/4 --out atlas     one of four machines")]
+  percept atlas --units layer3 --shard 0/4 --out atlas     the first of four machines
+  percept atlas merge atlas                     when all four have ended
+  percept atlas cluster slurm > percept.sbatch  a job file to start from")]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Atlas {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Which units: a tap for all of its units, a range or a list; may be given several times
     #[arg(long, value_name = "UNITS")]
     units: Vec<String>,
@@ -63,10 +69,10 @@ pub struct Atlas {
     #[arg(long)]
     negative: bool,
 
-    /// Images rendered side by side on each device, with their activations in memory; pictures made by
-    /// the CPU do not depend on it
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH)]
-    batch: usize,
+    /// Images rendered side by side on each device, or auto for what the memory holds; pictures made by the
+    /// CPU do not depend on it
+    #[arg(long, value_name = "N", default_value = "auto")]
+    batch: Batch,
 
     #[command(flatten)]
     threads: ThreadArgs,
@@ -80,15 +86,23 @@ pub struct Atlas {
     quiet: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    Merge(merge::Merge),
+    Cluster(cluster::Cluster),
+}
+
 impl Atlas {
     pub fn run(self) -> Result<()> {
-        self.threads.apply()?;
-        if self.batch == 0 {
-            bail!(
-                Request,
-                "a batch of 0 images renders nothing: give --batch 1 or more"
-            );
+        match self.command {
+            Some(Command::Merge(command)) => command.run(),
+            Some(Command::Cluster(command)) => command.run(),
+            None => self.begin_or_go_on(),
         }
+    }
+
+    fn begin_or_go_on(self) -> Result<()> {
+        self.threads.apply()?;
         let shard = self.shard()?;
         let folder = Folder::new(&self.out);
         let begun = folder.plan()?;
@@ -110,7 +124,7 @@ impl Atlas {
         let mut work = Work::open(folder, plan, shard)?;
         progress::stop_on_ctrl_c()?;
         let outcome = self.render(&model, &mut work, shard)?;
-        self.conclude(&work, shard, outcome)
+        self.sum_up(&work, shard, &outcome)
     }
 
     fn shard(&self) -> Result<Shard> {
@@ -162,19 +176,16 @@ impl Atlas {
         let plan = work.plan();
         let (device, dtype) = plan.device()?;
         let (device, dtype) = self.recipe.device.resolve(device, dtype);
-        let steps = plan.first()?.steps;
+        let recipe = plan.first()?;
+        let steps = recipe.steps;
         if !self.quiet && work.done() > 0 {
             eprintln!("{} pictures are there, {left} to go", work.done());
         }
         let renderer = Renderer::new(model, &device, dtype)?;
-        let follow = Follow {
-            progress: Progress::new(left, steps, self.quiet),
-            says_lines: !self.quiet,
-            all: left,
-            start: Instant::now(),
-        };
-        let outcome = work.run(&renderer, self.batch * device.count(), &follow);
-        follow.progress.finish();
+        let batch = self.batch.images(&renderer, recipe, device.count(), left)?;
+        let follow = Follow::new(left, steps, self.quiet);
+        let outcome = work.run(&renderer, batch, &follow);
+        follow.finish();
         outcome.map_err(|error| {
             let done = work.done();
             error.context(format!(
@@ -188,7 +199,7 @@ impl Atlas {
         })
     }
 
-    fn conclude(&self, work: &Work, shard: Shard, outcome: Outcome) -> Result<()> {
+    fn sum_up(&self, work: &Work, shard: Shard, outcome: &Outcome) -> Result<()> {
         let entries = work.entries();
         let answer = Answer {
             folder: &self.out.display().to_string(),
@@ -210,82 +221,20 @@ impl Atlas {
         } else {
             say(&answer.to_string())?;
         }
-        match outcome.failed.first() {
-            None => Ok(()),
-            Some((_, error)) => Err(Error::new(
-                error.kind(),
-                format!(
-                    "{} pictures could not be made: {}",
-                    answer.failed.len(),
-                    answer.failed.join(", ")
-                ),
-            )),
-        }
+        conclude(&answer.failed)
     }
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
-    folder: &'a str,
-    shard: &'a str,
-    pictures: usize,
-    done: usize,
-    rendered: usize,
-    seconds: f64,
-    units_per_minute: f64,
-    failed: Vec<String>,
-}
-
-impl fmt::Display for Answer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { folder, done, .. } = self;
-        write!(f, "{folder}: {done} of {} pictures", self.pictures)?;
-        if self.rendered > 0 {
-            write!(
-                f,
-                ", {} of them now, in {:.1} min: {:.1} units/min",
-                self.rendered,
-                self.seconds / 60.0,
-                self.units_per_minute
-            )?;
-        }
-        Ok(())
+/// # Errors
+/// When pictures could not be made: lists them.
+fn conclude(failed: &[String]) -> Result<()> {
+    if failed.is_empty() {
+        return Ok(());
     }
-}
-
-/// The bar on a terminal; elsewhere a line a batch.
-struct Follow {
-    progress: Progress,
-    says_lines: bool,
-    all: usize,
-    start: Instant,
-}
-
-impl Watch for Follow {
-    fn stepped(&self, steps_done: usize) {
-        self.progress.stepped(steps_done);
-    }
-
-    fn should_stop(&self) -> bool {
-        self.progress.should_stop()
-    }
-}
-
-impl Report for Follow {
-    fn batch_begins(&self, images: usize, done: usize) {
-        self.progress.start_batch(images, done);
-        if self.says_lines && self.progress.is_hidden() && done > 0 {
-            let minutes = self.start.elapsed().as_secs_f64() / 60.0;
-            let rate = done as f64 / minutes;
-            eprintln!(
-                "{done} of {} pictures, {rate:.1} units/min, {:.0} min left",
-                self.all,
-                (self.all - done) as f64 / rate
-            );
-        }
-    }
-
-    fn remark(&self, text: &str) {
-        self.progress.warn(&format!("percept: {text}"));
-    }
+    bail!(
+        Numeric,
+        "{} pictures could not be made: {}",
+        failed.len(),
+        failed.join(", ")
+    )
 }

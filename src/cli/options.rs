@@ -1,6 +1,7 @@
 //! Options that several commands share.
 
 use std::io::{ErrorKind, Write};
+use std::str::FromStr;
 
 use clap::Args;
 use serde::Serialize;
@@ -10,6 +11,8 @@ use crate::device::{Device, Dtype};
 use crate::error::{Error, Kind, Result, bail};
 use crate::model::spec::Activation;
 use crate::model::{Model, Options};
+use crate::recipe::Recipe;
+use crate::render::Renderer;
 
 /// The embedded model.
 const DEFAULT_MODEL: &str = "mini";
@@ -95,6 +98,52 @@ impl DeviceArgs {
             self.device.clone().unwrap_or(device),
             self.dtype.unwrap_or(dtype),
         )
+    }
+}
+
+/// Images that climb side by side on each device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batch {
+    /// As many as the memory holds and the device can use.
+    Auto,
+    /// So many.
+    Images(usize),
+}
+
+impl FromStr for Batch {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match (text, text.parse()) {
+            ("auto", _) => Ok(Self::Auto),
+            (_, Ok(0)) => bail!(
+                Request,
+                "a batch of 0 images renders nothing: give --batch 1 or more, or auto"
+            ),
+            (_, Ok(images)) => Ok(Self::Images(images)),
+            _ => bail!(Request, "give a number of images, or auto"),
+        }
+    }
+}
+
+impl Batch {
+    /// The images of a batch of this recipe, of at most `all`, on all devices together.
+    ///
+    /// # Errors
+    /// When a device fails.
+    pub fn images(
+        self,
+        renderer: &Renderer,
+        recipe: &Recipe,
+        devices: usize,
+        all: usize,
+    ) -> Result<usize> {
+        let each = match self {
+            Self::Images(images) => images,
+            Self::Auto if all < 2 => all,
+            Self::Auto => renderer.fit(recipe)?.images,
+        };
+        Ok((each * devices).min(all))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::naming;
-use super::options::{ModelArgs, ThreadArgs, json};
+use super::options::{Batch, ModelArgs, ThreadArgs, json};
 use super::progress::{self, Progress};
 use super::recipe::RecipeArgs;
 use crate::device::{Device, Dtype};
@@ -19,9 +19,6 @@ use crate::render::Renderer;
 /// The unit that `percept render` shows when none is named: one of the embedded model's that
 /// people recognise.
 const SHOWPIECE: &str = "655";
-
-/// Images in flight at once unless told otherwise; each holds its activations.
-const DEFAULT_BATCH: usize = 8;
 
 /// Render what one or several units respond to
 ///
@@ -63,10 +60,10 @@ pub struct Render {
     #[arg(long, value_name = "STEPS", value_delimiter = ',')]
     checkpoints: Vec<usize>,
 
-    /// Images rendered side by side on each device, with their activations in memory; pictures made by
-    /// the CPU do not depend on it
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH)]
-    batch: usize,
+    /// Images rendered side by side on each device, or auto for what the memory holds; pictures made by the
+    /// CPU do not depend on it
+    #[arg(long, value_name = "N", default_value = "8")]
+    batch: Batch,
 
     #[command(flatten)]
     threads: ThreadArgs,
@@ -87,12 +84,6 @@ pub struct Render {
 impl Render {
     pub fn run(self) -> Result<()> {
         self.threads.apply()?;
-        if self.batch == 0 {
-            bail!(
-                Request,
-                "a batch of 0 images renders nothing: give --batch 1 or more"
-            );
-        }
         let model = self.model.load(self.quiet)?;
         let recipes = self.request(&model)?.resolve(&model)?;
         let files = naming::files(&self.out, &recipes, model.encoder.resolution())?;
@@ -106,7 +97,13 @@ impl Render {
             .device
             .resolve(Device::default(), Dtype::default());
         let renderer = Renderer::new(&model, &device, dtype)?;
-        let batch = self.batch * device.count();
+        let batch = match jobs.first() {
+            Some((recipe, _)) => {
+                self.batch
+                    .images(&renderer, recipe, device.count(), jobs.len())?
+            }
+            None => return Ok(()),
+        };
         render_all(&renderer, &jobs, batch, self.quiet, self.json)
     }
 

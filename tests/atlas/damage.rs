@@ -70,14 +70,19 @@ fn what_is_removed_or_changed_is_rendered_again() {
 fn a_torn_last_line_costs_one_picture_at_most() {
     let pair = Pair::new();
     let whole = fs::read(pair.path(JOURNAL)).unwrap();
-    let last = whole[..whole.len() - 1].iter().rposition(|&byte| byte == b'\n');
+    let last = whole[..whole.len() - 1]
+        .iter()
+        .rposition(|&byte| byte == b'\n');
     let last = last.unwrap() + 1;
     for cut in [last, last + 1, last + 40, whole.len() - 2, whole.len() - 1] {
         fs::write(pair.path(JOURNAL), &whole[..cut]).unwrap();
         pair.mends(1);
         assert_eq!(journal(&pair.path(""), "done").len(), 6, "cut at {cut}");
     }
-    let mut file = fs::OpenOptions::new().append(true).open(pair.path(JOURNAL)).unwrap();
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .open(pair.path(JOURNAL))
+        .unwrap();
     file.write_all(&[0; 300]).unwrap();
     pair.mends(0);
     let text = fs::read(pair.path(JOURNAL)).unwrap();
@@ -88,7 +93,10 @@ fn a_torn_last_line_costs_one_picture_at_most() {
 fn a_line_that_was_changed_does_not_count() {
     let pair = Pair::new();
     pair.change(JOURNAL, |bytes| {
-        let place = bytes.windows(7).position(|text| text == b"picture").unwrap();
+        let place = bytes
+            .windows(7)
+            .position(|text| text == b"picture")
+            .unwrap();
         bytes[place + 12] ^= 1;
     });
     pair.mends(1);
@@ -105,7 +113,11 @@ fn a_plan_that_was_changed_is_refused() {
     pair.change("plan.json", |bytes| bytes.truncate(70));
     refused(pair.folder.path(), &[], &["plan.json", "not a plan"]);
     fs::remove_file(pair.path("plan.json")).unwrap();
-    refused(pair.folder.path(), &[], &["no atlas in atlas yet", "--units"]);
+    refused(
+        pair.folder.path(),
+        &[],
+        &["no atlas in atlas yet", "--units"],
+    );
     // With the same plan its journal is worth something again, with another it is not.
     let other = ["--units", "0..7", "--size", "16"];
     refused(pair.folder.path(), &other, &["journal of another plan"]);
@@ -113,7 +125,8 @@ fn a_plan_that_was_changed_is_refused() {
 
 /// Files of more than `kibibytes` end in an error, as on a full disk.
 fn on_a_full_disk(folder: &Path, kibibytes: usize, arguments: &str) -> Answer {
-    let line = format!("trap '' XFSZ; ulimit -f {kibibytes}; exec \"$0\" atlas --out atlas {arguments}");
+    let line =
+        format!("trap '' XFSZ; ulimit -f {kibibytes}; exec \"$0\" atlas --out atlas {arguments}");
     shell(folder, &line).output().unwrap().into()
 }
 
@@ -130,7 +143,11 @@ fn a_full_disk_stops_the_run_and_the_rest_follows_when_there_is_room() {
         let answer = on_a_full_disk(folder.path(), kibibytes, &arguments.join(" "));
         assert_eq!(answer.code, Some(1), "{}", answer.stderr);
         let words = ["cannot write", "File too large"];
-        assert!(words.iter().all(|word| answer.stderr.contains(word)), "{}", answer.stderr);
+        assert!(
+            words.iter().all(|word| answer.stderr.contains(word)),
+            "{}",
+            answer.stderr
+        );
         assert!(!answer.stderr.contains("panicked"), "{}", answer.stderr);
         atlas(folder.path(), &arguments);
         assert_same(&folder.path().join("atlas"), &expected.path().join("atlas"));
@@ -141,8 +158,8 @@ fn a_full_disk_stops_the_run_and_the_rest_follows_when_there_is_room() {
 #[cfg(target_os = "linux")]
 fn a_disk_that_fills_up_while_the_run_is_on_keeps_what_is_done() {
     let folder = TempDir::new().unwrap();
-    // A file system of 200 KiB of its own, where the system lets us have one.
-    let line = "mkdir atlas && mount -t tmpfs -o size=200k none atlas && \
+    // A file system of 96 KiB of its own, where the system lets us have one.
+    let line = "mkdir atlas && mount -t tmpfs -o size=96k none atlas && \
          \"$0\" atlas --out atlas --units 0..6 --size 32 --steps 3 --scale 4 --batch 2; echo $?; \
          ls atlas/pictures/layer4.0.sum | wc -l; \
          mount -o remount,size=9m atlas && \"$0\" atlas --out atlas && cp -r atlas kept";
@@ -158,12 +175,22 @@ fn a_disk_that_fills_up_while_the_run_is_on_keeps_what_is_done() {
     }
     let lines: Vec<&str> = answer.stdout.lines().collect();
     assert_eq!(lines[0], "1", "{}", answer.stderr);
-    assert!(answer.stderr.contains("No space left on device"), "{}", answer.stderr);
-    assert!(answer.stderr.contains("`percept atlas --out atlas` goes on"));
+    assert!(
+        answer.stderr.contains("No space left on device"),
+        "{}",
+        answer.stderr
+    );
+    assert!(
+        answer
+            .stderr
+            .contains("`percept atlas --out atlas` goes on")
+    );
     let done: usize = lines[1].trim().parse().unwrap();
     assert!((2..12).contains(&done), "{done} files are there");
     let expected = TempDir::new().unwrap();
-    let arguments = ["--units", "0..6", "--size", "32", "--steps", "3", "--scale", "4"];
+    let arguments = [
+        "--units", "0..6", "--size", "32", "--steps", "3", "--scale", "4",
+    ];
     atlas(expected.path(), &arguments);
     assert_same(&folder.path().join("kept"), &expected.path().join("atlas"));
 }
@@ -172,7 +199,10 @@ fn a_disk_that_fills_up_while_the_run_is_on_keeps_what_is_done() {
 fn a_folder_that_cannot_be_written_is_refused_before_the_run() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("file"), "x").unwrap();
-    for (out, word) in [("/proc/percept", "/proc/percept"), ("file/atlas", "file is a file")] {
+    for (out, word) in [
+        ("/proc/percept", "/proc/percept"),
+        ("file/atlas", "file is a file"),
+    ] {
         let answer = percept(folder.path(), &["atlas", "--units", "0..2", "--out", out]);
         assert_eq!(answer.code, Some(1), "{}", answer.stderr);
         assert!(answer.stderr.contains("cannot"), "{}", answer.stderr);

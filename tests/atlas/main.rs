@@ -3,9 +3,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod cluster;
 mod damage;
 mod plan;
 mod resume;
+mod shards;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +29,10 @@ fn atlas(folder: &Path, arguments: &[&str]) -> Answer {
 /// As [`atlas`], of these units of the default tap.
 #[track_caller]
 fn begin(folder: &Path, units: &str, arguments: &[&str]) -> Answer {
-    atlas(folder, &[&["--units", units], &SMALL[..], arguments].concat())
+    atlas(
+        folder,
+        &[&["--units", units], &SMALL[..], arguments].concat(),
+    )
 }
 
 /// Tries to go on with what percept must refuse, and returns what it said.
@@ -37,7 +42,11 @@ fn refused(folder: &Path, arguments: &[&str], words: &[&str]) -> String {
     assert_eq!(answer.code, Some(1), "{}", answer.stderr);
     assert_eq!(answer.stdout, "", "{}", answer.stderr);
     for word in words {
-        assert!(answer.stderr.contains(word), "{word:?} is not in {:?}", answer.stderr);
+        assert!(
+            answer.stderr.contains(word),
+            "{word:?} is not in {:?}",
+            answer.stderr
+        );
     }
     answer.stderr
 }
@@ -55,13 +64,19 @@ fn contents(atlas: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 #[track_caller]
 fn assert_same(found: &Path, expected: &Path) {
     let (found_files, expected_files) = (contents(found), contents(expected));
-    let names = |contents: &BTreeMap<PathBuf, Vec<u8>>| contents.keys().cloned().collect::<Vec<_>>();
+    let names =
+        |contents: &BTreeMap<PathBuf, Vec<u8>>| contents.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&found_files), names(&expected_files));
     for (name, bytes) in found_files {
         assert!(bytes == expected_files[&name], "{} differs", name.display());
     }
     for journal in files(&found.join("journal")) {
-        assert_eq!(journal.extension().unwrap(), "jsonl", "{}", journal.display());
+        assert_eq!(
+            journal.extension().unwrap(),
+            "jsonl",
+            "{}",
+            journal.display()
+        );
     }
 }
 
@@ -79,7 +94,9 @@ fn pictures(atlas: &Path) -> Vec<String> {
 /// The journal's lines of the kind `event`.
 fn journal(atlas: &Path, event: &str) -> Vec<serde_json::Value> {
     let text = fs::read_to_string(atlas.join("journal/0-of-1.jsonl")).unwrap();
-    let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
     lines
         .filter(|line: &serde_json::Value| line["event"] == event)
         .collect()

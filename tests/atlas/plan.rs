@@ -17,18 +17,27 @@ fn another_recipe_is_refused_with_what_differs() {
         (&["--steps", "4"][..], &["steps was 3, and is now 4"][..]),
         (
             &["--seed", "1", "--preset", "none"],
-            &["seed was 0, and is now 1", "preset was lucid, and is now none"],
+            &[
+                "seed was 0, and is now 1",
+                "preset was lucid, and is now none",
+            ],
         ),
         (
             &["--units", "0..4"],
             &["units was layer4.0.sum:0..3, and is now layer4.0.sum:0..4"],
         ),
         (&["--units", "layer3"], &["and is now layer3:0.."]),
-        (&["--pixel"], &["basis was", "and is now pixel"]),
+        (&["--pixel"], &["basis was", "\"kind\":\"pixel\""]),
         (&["--negative"], &["negative was false, and is now true"]),
         (&["--variants", "2"], &["variants was 1, and is now 2"]),
-        (&["--redirect", "4"], &["redirect_steps of layer4.0.sum was 0"]),
-        (&["--lr", "0.1"], &["learning_rate was 0.05, and is now 0.1"]),
+        (
+            &["--redirect", "4"],
+            &["redirect_steps of layer4.0.sum was 0"],
+        ),
+        (
+            &["--lr", "0.1"],
+            &["learning_rate was 0.05, and is now 0.1"],
+        ),
         (&["--scale", "2"], &["scale was 1, and is now 2"]),
     ] {
         let said = refused(folder.path(), arguments, words);
@@ -47,27 +56,38 @@ fn other_weights_are_refused_and_moved_weights_are_not() {
     }
     let units = ["--units", "0..2", "--model", "a.pt"];
     atlas(folder.path(), &[&units, &SMALL[..]].concat());
-    let words = ["other weights", "model.sha256 was ", "(a.pt), and is now ", "--model"];
+    let words = [
+        "other weights",
+        "model.sha256 was ",
+        "(a.pt), and is now ",
+        "--model",
+    ];
     refused(folder.path(), &["--model", "mini"], &words);
     fs::remove_file(folder.path().join("a.pt")).unwrap();
     refused(folder.path(), &[], &["a.pt"]);
-    fs::copy(
-        fixture("rn/state_dict.pt"),
-        folder.path().join("a.pt"),
-    )
-    .unwrap();
+    fs::copy(fixture("rn/state_dict.pt"), folder.path().join("a.pt")).unwrap();
     refused(folder.path(), &[], &words);
     let lost = folder.path().join("atlas/pictures/layer4.0.sum/1-v0.png");
     let bytes = fs::read(&lost).unwrap();
     fs::remove_file(&lost).unwrap();
     atlas(folder.path(), &["--model", "b.pt"]);
-    assert_eq!(fs::read(lost).unwrap(), bytes, "the plan's name stays in the recipe");
+    assert_eq!(
+        fs::read(lost).unwrap(),
+        bytes,
+        "the plan's name stays in the recipe"
+    );
 }
 
 #[test]
 fn an_atlas_holds_the_pictures_that_render_makes() {
     let folder = TempDir::new().unwrap();
-    let arguments = ["--units", "layer4.0.sum:7,9", "--variants", "2", "--negative"];
+    let arguments = [
+        "--units",
+        "layer4.0.sum:7,9",
+        "--variants",
+        "2",
+        "--negative",
+    ];
     atlas(folder.path(), &[&arguments, &SHORT[..]].concat());
     let atlas = folder.path().join("atlas");
     assert_eq!(
@@ -91,7 +111,10 @@ fn an_atlas_holds_the_pictures_that_render_makes() {
         let path = path.with_extension(source);
         let replay = ["replay", path.to_str().unwrap(), "--out", "again.png"];
         success(folder.path(), &replay);
-        assert_eq!(fs::read(folder.path().join("again.png")).unwrap(), negative.bytes());
+        assert_eq!(
+            fs::read(folder.path().join("again.png")).unwrap(),
+            negative.bytes()
+        );
     }
 }
 
@@ -117,7 +140,10 @@ fn a_response_holds_every_unit_of_the_tap() {
         assert_eq!(response.len() as u64, selectivity["of"].as_u64().unwrap());
         let own = sign * f64::from(response[5]);
         assert!((own - selectivity["z"].as_f64().unwrap()).abs() < 1e-4);
-        let above = response.iter().filter(|&&z| sign * f64::from(z) > own).count();
+        let above = response
+            .iter()
+            .filter(|&&z| sign * f64::from(z) > own)
+            .count();
         assert_eq!(1 + above as u64, selectivity["rank"].as_u64().unwrap());
     }
 }
@@ -126,8 +152,13 @@ fn a_response_holds_every_unit_of_the_tap() {
 fn batches_and_threads_do_not_matter() {
     let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     begin(folder.path(), "0..5", &[]);
-    let units = ["--units", "0..5", "--size", "16", "--steps", "3", "--scale", "1"];
-    atlas(other.path(), &[&units[..], &["--batch", "1", "--threads", "1"]].concat());
+    let units = [
+        "--units", "0..5", "--size", "16", "--steps", "3", "--scale", "1",
+    ];
+    atlas(
+        other.path(),
+        &[&units[..], &["--batch", "1", "--threads", "1"]].concat(),
+    );
     assert_same(&other.path().join("atlas"), &folder.path().join("atlas"));
 }
 
@@ -163,12 +194,21 @@ fn a_unit_that_fails_is_tried_again_listed_and_does_not_stop_the_rest() {
 fn a_taps_name_stands_for_all_of_its_units() {
     let folder = TempDir::new().unwrap();
     let fixture = fixture("rn/openai.pt");
-    let units = ["--units", "stem", "--units", "image_block_4/0/Add_8", "--model"];
+    let units = [
+        "--units",
+        "stem",
+        "--units",
+        "image_block_4/0/Add_8",
+        "--model",
+    ];
     let model = [fixture.to_str().unwrap(), "--quiet"];
     atlas(folder.path(), &[&units, &model[..], &SMALL[..]].concat());
     let plan = read_json(&folder.path().join("atlas/plan.json"));
     let parts = plan["plan"]["parts"].as_array().unwrap();
-    let spelled: Vec<&str> = parts.iter().map(|part| part["units"].as_str().unwrap()).collect();
+    let spelled: Vec<&str> = parts
+        .iter()
+        .map(|part| part["units"].as_str().unwrap())
+        .collect();
     assert!(spelled[0].starts_with("stem:0.."), "{spelled:?}");
     assert!(spelled[1].starts_with("layer4.0.sum:0.."), "{spelled:?}");
 }

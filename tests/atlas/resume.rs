@@ -43,13 +43,19 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_bytes() {
             }
             Some(status) => {
                 assert!(status.success());
-                assert_same(&folder.path().join("atlas"), &undisturbed.path().join("atlas"));
+                assert_same(
+                    &folder.path().join("atlas"),
+                    &undisturbed.path().join("atlas"),
+                );
                 folder = TempDir::new().unwrap();
             }
         }
     }
     begin(folder.path(), "0..24", &[]);
-    assert_same(&folder.path().join("atlas"), &undisturbed.path().join("atlas"));
+    assert_same(
+        &folder.path().join("atlas"),
+        &undisturbed.path().join("atlas"),
+    );
     let done = journal(&folder.path().join("atlas"), "done").len();
     assert!(done >= 24, "{done} pictures are in the journal");
 }
@@ -77,8 +83,15 @@ fn ctrl_c_says_how_to_go_on_and_leaves_whole_pictures_only() {
         let left = 24 - pictures(&folder.path().join("atlas")).len();
         assert!((1..24).contains(&left), "{left} pictures are left");
         let answer = atlas(folder.path(), &[]);
-        assert!(answer.stdout.contains(&format!("{left} of them now")), "{}", answer.stdout);
-        assert_same(&folder.path().join("atlas"), &undisturbed.path().join("atlas"));
+        assert!(
+            answer.stdout.contains(&format!("{left} of them now")),
+            "{}",
+            answer.stdout
+        );
+        assert_same(
+            &folder.path().join("atlas"),
+            &undisturbed.path().join("atlas"),
+        );
     }
 }
 
