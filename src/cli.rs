@@ -1,11 +1,13 @@
 //! The command line: what can be typed, and what each command does with it.
 
+mod atlas;
 mod encode;
 mod layers;
 mod models;
 mod naming;
 mod options;
 mod progress;
+mod recipe;
 mod render;
 mod replay;
 
@@ -26,6 +28,7 @@ use crate::error::Result;
   percept render                                  a neuron of the embedded model, no network needed
   percept render 491 layer4.0.sum:0..8            several neurons, one picture each
   percept render 89 --model RN50x4.pt             OpenAI's own file: the paper's neuron 89
+  percept atlas --units layer4.0.sum              a whole layer, in a folder that it can be continued in
   percept layers --model ViT-B/32                 the taps that can be read
 
 `percept help COMMAND` tells more about each command.")]
@@ -37,6 +40,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Render(render::Render),
+    Atlas(Box<atlas::Atlas>),
     Replay(replay::Replay),
     Encode(encode::Encode),
     Layers(layers::Layers),
@@ -51,6 +55,7 @@ impl Cli {
     pub fn run(self) -> Result<()> {
         match self.command {
             Command::Render(command) => command.run(),
+            Command::Atlas(command) => command.run(),
             Command::Replay(command) => command.run(),
             Command::Encode(command) => command.run(),
             Command::Layers(command) => command.run(),

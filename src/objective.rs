@@ -108,6 +108,17 @@ impl Objective {
         self
     }
 
+    /// The same objective of another channel: every term that reads a unit reads this one.
+    #[must_use]
+    pub fn of_channel(mut self, channel: usize) -> Self {
+        for (_, quantity) in &mut self.terms {
+            if let Quantity::Unit { unit, .. } = quantity {
+                *unit = channel;
+            }
+        }
+        self
+    }
+
     /// The files that directions are read from.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.terms

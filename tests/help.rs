@@ -25,6 +25,16 @@ fn render_help() {
 }
 
 #[test]
+fn atlas_help() {
+    insta::assert_snapshot!(page(&["atlas", "--help"]));
+}
+
+#[test]
+fn atlas_merge_help() {
+    insta::assert_snapshot!(page(&["atlas", "merge", "--help"]));
+}
+
+#[test]
 fn replay_help() {
     insta::assert_snapshot!(page(&["replay", "--help"]));
 }
@@ -56,7 +66,7 @@ fn layers_table_of_mini() {
 
 #[test]
 fn no_line_is_wider_than_the_terminal() {
-    for command in ["render", "replay", "encode", "layers", "models"] {
+    for command in ["render", "atlas", "replay", "encode", "layers", "models"] {
         for line in page(&[command, "--help"]).lines() {
             assert!(line.chars().count() <= 100, "{command}: {line}");
         }

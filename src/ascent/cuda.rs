@@ -61,6 +61,11 @@ impl<'a> GpuModel<'a> {
         })
     }
 
+    /// The device.
+    pub fn device(&self) -> &Gpu {
+        &self.gpu
+    }
+
     /// As [`super::ascend`]. Jobs that read the same taps climb together.
     pub fn ascend(
         &self,

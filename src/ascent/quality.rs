@@ -53,6 +53,16 @@ pub struct Quality {
     pub spectrum_slope: Option<f64>,
 }
 
+/// What is measured of a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// The quality numbers.
+    pub quality: Quality,
+    /// How many standard deviations above its mean each unit of the tap responds to the picture
+    /// without transforms; empty when the objective reads no single unit.
+    pub response: Vec<f32>,
+}
+
 /// Noise images on which a tap's usual responses are measured where none are shipped.
 const NOISE_IMAGES: u64 = 32;
 
@@ -76,7 +86,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Measures a picture `(1, 3, size, size)` in [0, 1].
-    pub fn measure(&self, objective: &Objective, image: &Tensor) -> Result<Quality> {
+    pub fn measure(&self, objective: &Objective, image: &Tensor) -> Result<Measured> {
         let side = image.dim(2)?;
         let image = image.to_dtype(self.model.encoder.dtype())?;
         let bound = Bound::new(objective, &self.model.encoder)?;
@@ -97,13 +107,17 @@ impl<'a> Judge<'a> {
             .map(|value| (value - robust_mean).powi(2))
             .sum::<f64>()
             / robust.len() as f64;
-        Ok(Quality {
-            clean,
-            robust_mean,
-            robust_sd: variance.sqrt(),
-            robust_ratio: (clean != 0.0).then(|| robust_mean / clean),
-            selectivity: self.selectivity(objective, &image, side)?,
-            spectrum_slope: spectrum_slope(&image)?,
+        let (selectivity, response) = self.response(objective, &image, side)?.unzip();
+        Ok(Measured {
+            quality: Quality {
+                clean,
+                robust_mean,
+                robust_sd: variance.sqrt(),
+                robust_ratio: (clean != 0.0).then(|| robust_mean / clean),
+                selectivity,
+                spectrum_slope: spectrum_slope(&image)?,
+            },
+            response: response.unwrap_or_default(),
         })
     }
 
@@ -122,12 +136,14 @@ impl<'a> Judge<'a> {
         self.model.encoder.forward(&warp.forward(image)?, taps)
     }
 
-    fn selectivity(
+    /// How all units of the objective's tap respond to the picture, and how its own stands among
+    /// them.
+    fn response(
         &self,
         objective: &Objective,
         image: &Tensor,
         side: usize,
-    ) -> Result<Option<Selectivity>> {
+    ) -> Result<Option<(Selectivity, Vec<f32>)>> {
         let Some((weight, name, unit)) = objective.first_unit() else {
             return Ok(None);
         };
@@ -138,14 +154,17 @@ impl<'a> Judge<'a> {
         let pass = self.look(image, &[], 0, &[tap])?;
         let means = Statistics::channel_means(&self.model.encoder, tap, &pass)?;
         let statistics = self.statistics(tap, side)?;
-        let z = |(channel, &value): (usize, &f64)| sign * statistics.z(channel, value);
+        let z = |(channel, &value): (usize, &f64)| statistics.z(channel, value);
         let z: Vec<f64> = means[0].iter().enumerate().map(z).collect();
-        Ok(Some(Selectivity {
-            z: z[unit],
-            rank: 1 + z.iter().filter(|&&other| other > z[unit]).count(),
+        let own = sign * z[unit];
+        let selectivity = Selectivity {
+            z: own,
+            rank: 1 + z.iter().filter(|&&other| sign * other > own).count(),
             of: z.len(),
             statistics: statistics.source.clone(),
-        }))
+        };
+        let response = z.into_iter().map(|z| z as f32).collect();
+        Ok(Some((selectivity, response)))
     }
 
     /// The usual responses of a tap's units: shipped, or measured once on noise of this size.

@@ -7,6 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use super::cpu::Real;
+use super::memory::Meter;
 
 /// Freed vectors, by element type and length.
 #[derive(Default)]
@@ -42,6 +43,9 @@ impl Store {
 /// a cache.
 const ALIGNMENT: usize = 64;
 
+/// What all buffers hold.
+pub static METER: Meter = Meter::new();
+
 /// Elements that go back to a common store when they are dropped.
 #[derive(Debug)]
 pub struct Buffer<T: Real> {
@@ -63,6 +67,7 @@ impl<T: Real> Buffer<T> {
         if cfg!(debug_assertions) {
             elements.fill(T::of(f64::NAN));
         }
+        METER.take(size_of::<T>() * whole);
         Self {
             start: elements.as_ptr().align_offset(ALIGNMENT),
             elements,
@@ -105,6 +110,7 @@ impl<T: Real> DerefMut for Buffer<T> {
 impl<T: Real> Drop for Buffer<T> {
     fn drop(&mut self) {
         let elements = std::mem::take(&mut self.elements);
+        METER.give_back(size_of::<T>() * elements.len());
         STORE
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -10,6 +10,7 @@ pub mod cuda;
 pub mod field;
 pub mod lanes;
 pub mod mask;
+pub mod memory;
 pub mod packed;
 pub mod threads;
 

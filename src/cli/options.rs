@@ -1,6 +1,7 @@
 //! Options that several commands share.
 
 use std::io::{ErrorKind, Write};
+use std::str::FromStr;
 
 use clap::Args;
 use serde::Serialize;
@@ -10,6 +11,11 @@ use crate::device::{Device, Dtype};
 use crate::error::{Error, Kind, Result, bail};
 use crate::model::spec::Activation;
 use crate::model::{Model, Options};
+use crate::recipe::Recipe;
+use crate::render::Renderer;
+
+/// The embedded model.
+const DEFAULT_MODEL: &str = "mini";
 
 #[derive(Debug, Args)]
 pub struct ModelArgs {
@@ -17,9 +23,9 @@ pub struct ModelArgs {
     /// timm/resnet50x4_clip.openai, or a path to weights
     ///
     /// Weights may be OpenAI's .pt archive, a state dict, an open_clip checkpoint, a safetensors
-    /// file, or a Hugging Face directory. `percept models` lists the known names.
-    #[arg(long, short, value_name = "MODEL", default_value = "mini")]
-    pub model: String,
+    /// file, or a Hugging Face directory. `percept models` lists the known names. [default: mini]
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
 
     /// The transformers' activation: quick-gelu or gelu; taken from the weights' configuration or
     /// origin by default
@@ -29,7 +35,8 @@ pub struct ModelArgs {
 
 impl ModelArgs {
     pub fn load(&self, quiet: bool) -> Result<Model> {
-        load(&self.model, self.activation, quiet)
+        let name = self.model.as_deref().unwrap_or(DEFAULT_MODEL);
+        load(name, self.activation, quiet)
     }
 }
 
@@ -75,13 +82,69 @@ const MOST_THREADS: usize = 1024;
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
     /// What to render on: cpu, cuda (the first NVIDIA GPU), or GPUs such as cuda:1 or cuda:0,1, which
-    /// share each batch
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    pub device: Device,
+    /// share each batch [default: cpu]
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<Device>,
 
-    /// How a GPU stores activations: f32, f16 or bf16; sums and pictures are f32 always
-    #[arg(long, value_name = "TYPE", default_value = "f32")]
-    pub dtype: Dtype,
+    /// How a GPU stores activations: f32, f16 or bf16; sums and pictures are f32 always [default: f32]
+    #[arg(long, value_name = "TYPE")]
+    pub dtype: Option<Dtype>,
+}
+
+impl DeviceArgs {
+    /// What was typed, or else what is given here.
+    pub fn resolve(&self, device: Device, dtype: Dtype) -> (Device, Dtype) {
+        (
+            self.device.clone().unwrap_or(device),
+            self.dtype.unwrap_or(dtype),
+        )
+    }
+}
+
+/// Images that climb side by side on each device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batch {
+    /// As many as the memory holds and the device can use.
+    Auto,
+    /// So many.
+    Images(usize),
+}
+
+impl FromStr for Batch {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match (text, text.parse()) {
+            ("auto", _) => Ok(Self::Auto),
+            (_, Ok(0)) => bail!(
+                Request,
+                "a batch of 0 images renders nothing: give --batch 1 or more, or auto"
+            ),
+            (_, Ok(images)) => Ok(Self::Images(images)),
+            _ => bail!(Request, "give a number of images, or auto"),
+        }
+    }
+}
+
+impl Batch {
+    /// The images of a batch of this recipe, of at most `all`, on all devices together.
+    ///
+    /// # Errors
+    /// When a device fails.
+    pub fn images(
+        self,
+        renderer: &Renderer,
+        recipe: &Recipe,
+        devices: usize,
+        all: usize,
+    ) -> Result<usize> {
+        let each = match self {
+            Self::Images(images) => images,
+            Self::Auto if all < 2 => all,
+            Self::Auto => renderer.fit(recipe)?.images,
+        };
+        Ok((each * devices).min(all))
+    }
 }
 
 #[derive(Debug, Args)]

@@ -33,6 +33,7 @@ pub fn is_stopped() -> bool {
 /// A bar over all steps of all pictures; silent when it is not on a terminal.
 pub struct Progress {
     bar: ProgressBar,
+    images: usize,
     steps: usize,
     images_in_batch: AtomicUsize,
     done_before: AtomicU64,
@@ -61,14 +62,21 @@ impl Progress {
         bar.enable_steady_tick(Duration::from_millis(200));
         Self {
             bar,
+            images,
             steps,
             images_in_batch: AtomicUsize::new(1),
             done_before: AtomicU64::new(0),
         }
     }
 
-    /// Announces the next batch; `done` pictures of `all` are behind it.
-    pub fn start_batch(&self, images: usize, done: usize, all: usize) {
+    /// Whether nobody sees it.
+    pub fn is_hidden(&self) -> bool {
+        self.bar.is_hidden()
+    }
+
+    /// Announces the next batch; `done` pictures are behind it.
+    pub fn start_batch(&self, images: usize, done: usize) {
+        let all = self.images;
         let before = (done * self.steps) as u64;
         self.done_before.store(before, Ordering::Relaxed);
         self.images_in_batch.store(images, Ordering::Relaxed);

@@ -5,22 +5,20 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::naming;
-use super::options::{DeviceArgs, ModelArgs, ThreadArgs, json};
+use super::options::{Batch, ModelArgs, ThreadArgs, json};
 use super::progress::{self, Progress};
+use super::recipe::RecipeArgs;
+use crate::device::{Device, Dtype};
 use crate::error::{Error, Result, bail};
 use crate::model::Model;
 use crate::model::weights::Format;
 use crate::output::file;
-use crate::param::Basis;
-use crate::recipe::{self, Recipe, Request};
+use crate::recipe::{Recipe, Request};
 use crate::render::Renderer;
 
 /// The unit that `percept render` shows when none is named: one of the embedded model's that
 /// people recognise.
 const SHOWPIECE: &str = "655";
-
-/// Images in flight at once unless told otherwise; each holds its activations.
-const DEFAULT_BATCH: usize = 8;
 
 /// Render what one or several units respond to
 ///
@@ -51,65 +49,21 @@ pub struct Render {
     #[command(flatten)]
     model: ModelArgs,
 
-    /// Steps of the ascent; the preset's by default (512, or 4096 for goh2021)
-    #[arg(long, value_name = "N")]
-    steps: Option<usize>,
-
-    /// Side of the canvas in pixels; the model's input size by default
-    ///
-    /// A ResNet's taps before the embedding see the canvas as it is, and memory grows with its area. A
-    /// ViT, and any embedding, sees it at the model's input size, sampled without smoothing.
-    #[arg(long, value_name = "PIXELS")]
-    size: Option<usize>,
-
-    /// Root of all randomness [default: 0]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-
-    /// Transforms and step length: lucid, goh2021 or none [default: lucid]
-    #[arg(long, value_name = "NAME")]
-    preset: Option<String>,
-
-    /// Adam's step length; the preset's by default (0.05, or 0.02 for goh2021)
-    #[arg(long, value_name = "RATE")]
-    lr: Option<f64>,
-
-    /// Fourier parameterisation's exponent: larger is smoother [default: 1]
-    #[arg(long, value_name = "EXPONENT", conflicts_with = "pixel")]
-    decay: Option<f64>,
-
-    /// Climb in pixels instead of frequencies, for comparison
-    #[arg(long)]
-    pixel: bool,
-
-    /// For how many steps to redirect ReLUs that block the whole gradient [default: 16 for taps
-    /// after a ReLU, otherwise 0]
-    #[arg(long, value_name = "STEPS")]
-    redirect: Option<usize>,
+    #[command(flatten)]
+    recipe: RecipeArgs,
 
     /// What makes the units smallest instead of largest
     #[arg(long)]
     negative: bool,
 
-    /// Pictures of each unit, from different random starts [default: 1]
-    #[arg(long, value_name = "N")]
-    variants: Option<u32>,
-
     /// Also keep the pictures after these steps, such as 32,64,128
     #[arg(long, value_name = "STEPS", value_delimiter = ',')]
     checkpoints: Vec<usize>,
 
-    /// How many times to enlarge the PNG; to 256 pixels or more by default, 1 keeps the canvas
-    #[arg(long, value_name = "FACTOR")]
-    scale: Option<u32>,
-
-    /// Images rendered side by side on each device, with their activations in memory; pictures made by
-    /// the CPU do not depend on it
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH)]
-    batch: usize,
-
-    #[command(flatten)]
-    device: DeviceArgs,
+    /// Images rendered side by side on each device, or auto for what the memory holds; pictures made by the
+    /// CPU do not depend on it
+    #[arg(long, value_name = "N", default_value = "8")]
+    batch: Batch,
 
     #[command(flatten)]
     threads: ThreadArgs,
@@ -130,12 +84,6 @@ pub struct Render {
 impl Render {
     pub fn run(self) -> Result<()> {
         self.threads.apply()?;
-        if self.batch == 0 {
-            bail!(
-                Request,
-                "a batch of 0 images renders nothing: give --batch 1 or more"
-            );
-        }
         let model = self.model.load(self.quiet)?;
         let recipes = self.request(&model)?.resolve(&model)?;
         let files = naming::files(&self.out, &recipes, model.encoder.resolution())?;
@@ -144,9 +92,18 @@ impl Render {
         }
         progress::stop_on_ctrl_c()?;
         let jobs: Vec<(Recipe, PathBuf)> = recipes.into_iter().zip(files).collect();
-        let DeviceArgs { device, dtype } = self.device;
+        let (device, dtype) = self
+            .recipe
+            .device
+            .resolve(Device::default(), Dtype::default());
         let renderer = Renderer::new(&model, &device, dtype)?;
-        let batch = self.batch * device.count();
+        let batch = match jobs.first() {
+            Some((recipe, _)) => {
+                self.batch
+                    .images(&renderer, recipe, device.count(), jobs.len())?
+            }
+            None => return Ok(()),
+        };
         render_all(&renderer, &jobs, batch, self.quiet, self.json)
     }
 
@@ -161,29 +118,11 @@ impl Render {
             }
             units.push(SHOWPIECE.to_owned());
         }
-        if let Some(decay) = self.decay {
-            recipe::check_decay(decay)?;
-        }
-        let basis = self.decay.map(|decay| Basis::Fourier { decay });
         Ok(Request {
             units,
             negative: self.negative,
-            variants: self.variants,
-            preset: self.preset.clone(),
-            steps: self.steps,
-            learning_rate: self.lr,
-            size: self.size,
-            seed: self.seed,
-            basis: if self.pixel {
-                Some(Basis::Pixel)
-            } else {
-                basis
-            },
-            redirect_steps: self.redirect,
             checkpoints: self.checkpoints.clone(),
-            scale: self.scale,
-            device: self.device.device.clone(),
-            dtype: self.device.dtype,
+            ..self.recipe.request()?
         })
     }
 }
@@ -208,7 +147,7 @@ pub fn render_all(
         if progress::is_stopped() {
             break;
         }
-        progress.start_batch(batch.len(), rendered + failures.len(), jobs.len());
+        progress.start_batch(batch.len(), rendered + failures.len());
         for finished in renderer.render(batch, &progress) {
             match finished {
                 Ok(finished) => {

@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, bail};
@@ -56,10 +56,18 @@ impl Pending {
     /// # Errors
     /// When no file can be made there.
     pub fn create(path: &Path) -> Result<Self> {
+        Self::create_in(folder_of(path), path)
+    }
+
+    /// As [`Pending::create`], in another folder of the same file system.
+    ///
+    /// # Errors
+    /// When no file can be made there.
+    pub fn create_in(folder: &Path, path: &Path) -> Result<Self> {
         let file = tempfile::Builder::new()
             .prefix(".percept-")
             .permissions_like_a_new_file()
-            .tempfile_in(folder_of(path))
+            .tempfile_in(folder)
             .map_err(|source| Error::io("cannot write", path, source))?;
         Ok(Self {
             file,
@@ -85,6 +93,16 @@ impl Pending {
             .map_err(|error| Error::io("cannot write", &path, error.error))?;
         Ok(())
     }
+
+    /// Moves the finished file to its place, where nothing may lie yet.
+    ///
+    /// # Errors
+    /// Of the kind `AlreadyExists` when something does, or when the system refuses.
+    pub fn finish_new(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist_noclobber(&self.path)?;
+        Ok(())
+    }
 }
 
 /// Writes a whole file, still under its other name.
@@ -92,7 +110,15 @@ impl Pending {
 /// # Errors
 /// When the system refuses; nothing is then left behind.
 pub fn stage(path: &Path, bytes: &[u8]) -> Result<Pending> {
-    let mut pending = Pending::create(path)?;
+    stage_in(folder_of(path), path, bytes)
+}
+
+/// As [`stage`], in another folder of the same file system.
+///
+/// # Errors
+/// When the system refuses; nothing is then left behind.
+pub fn stage_in(folder: &Path, path: &Path, bytes: &[u8]) -> Result<Pending> {
+    let mut pending = Pending::create_in(folder, path)?;
     pending
         .file()
         .write_all(bytes)

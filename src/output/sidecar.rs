@@ -30,7 +30,8 @@ pub struct Sidecar<'a, R, A> {
     /// Copies after chosen steps.
     pub checkpoints: Vec<PictureEntry>,
     /// Where the weights came from.
-    pub weights: WeightsEntry,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsEntry>,
     /// Steps that were asked for, where the run was stopped before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps_asked: Option<usize>,
@@ -39,7 +40,8 @@ pub struct Sidecar<'a, R, A> {
     /// The objective and the norm of its gradient on the image, at each step before its update.
     pub trace: &'a Trace,
     /// What differs from run to run.
-    pub timing: Timing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
 }
 
 /// One unit.

@@ -3,9 +3,13 @@
 #[cfg(feature = "cuda")]
 use crate::ascent::cuda::GpuModel;
 use crate::ascent::{Job, Rendered, Settings, Watch, ascend};
+use crate::backend::buffer::METER;
 #[cfg(feature = "cuda")]
 use crate::backend::cuda::Gpu;
+use crate::backend::memory::available;
 use crate::device::{Device, Dtype};
+#[cfg(feature = "cuda")]
+use crate::error::Kind;
 use crate::error::Result;
 #[cfg(not(feature = "cuda"))]
 use crate::error::bail;
@@ -61,6 +65,67 @@ impl<'a> Machine<'a> {
         }
         ascend(self.model, settings, jobs, watch)
     }
+
+    /// What each device has room for, found by running a job.
+    ///
+    /// # Errors
+    /// When a GPU fails; what else may be wrong with the job does not matter here.
+    pub fn rooms(&self, settings: &Settings, job: &Job) -> Result<Vec<Room>> {
+        #[cfg(feature = "cuda")]
+        if !self.gpus.is_empty() {
+            let rooms = self.gpus.iter().map(|gpu| room_on(gpu, settings, job));
+            return rooms.collect();
+        }
+        let run = || drop(ascend(self.model, settings, std::slice::from_ref(job), &()));
+        // The first packs the weights.
+        run();
+        let step = METER.peak_of(run);
+        Ok(vec![Room::Cpu {
+            step,
+            free: available(METER.held()),
+        }])
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn room_on(gpu: &GpuModel, settings: &Settings, job: &Job) -> Result<Room> {
+    let peak = |images: usize| -> Result<usize> {
+        let mut results = Vec::new();
+        let peak = gpu.device().meter().peak_of(|| {
+            results = gpu.ascend(settings, &vec![job.clone(); images], &());
+        });
+        let failed = results.into_iter().filter_map(Result::err);
+        let mut failed = failed.filter(|error| error.kind() == Kind::Device);
+        failed.next().map_or(Ok(peak), Err)
+    };
+    let (one, two) = (peak(1)?, peak(2)?);
+    let step = two.saturating_sub(one);
+    Ok(Room::Gpu {
+        common: one.saturating_sub(step),
+        step,
+        free: gpu.device().free_memory()?,
+    })
+}
+
+/// What a device has free, and what an image takes there, in bytes.
+pub enum Room {
+    /// Main memory.
+    Cpu {
+        /// Of one image's step, with nothing beside it.
+        step: usize,
+        /// What the process may still take.
+        free: usize,
+    },
+    /// A GPU's memory.
+    #[cfg(feature = "cuda")]
+    Gpu {
+        /// Of a batch, whatever its size.
+        common: usize,
+        /// Of each image.
+        step: usize,
+        /// What the device has.
+        free: usize,
+    },
 }
 
 /// A thread a GPU, each with its share of the jobs in their order.

@@ -54,6 +54,9 @@ fn settled(mut command: Command, folder: &Path) -> Command {
         .env("HF_HUB_OFFLINE", "1")
         .env("RUST_BACKTRACE", "0")
         .env_remove("RAYON_NUM_THREADS")
+        .env_remove("SLURM_ARRAY_TASK_ID")
+        .env_remove("JOB_COMPLETION_INDEX")
+        .env_remove("PERCEPT_SHARDS")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

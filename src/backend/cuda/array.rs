@@ -78,7 +78,21 @@ pub struct Array<T: Element> {
     gpu: Arc<Gpu>,
 }
 
+impl<T: Element> Drop for Array<T> {
+    fn drop(&mut self) {
+        self.gpu.meter().give_back(self.slice.num_bytes());
+    }
+}
+
 impl<T: Element> Array<T> {
+    fn new(gpu: &Arc<Gpu>, slice: CudaSlice<T>) -> Self {
+        gpu.meter().take(slice.num_bytes());
+        Self {
+            slice,
+            gpu: gpu.clone(),
+        }
+    }
+
     /// `length` elements of any values, to be written.
     ///
     /// # Errors
@@ -86,10 +100,7 @@ impl<T: Element> Array<T> {
     pub fn any(gpu: &Arc<Gpu>, length: usize) -> Result<Self> {
         // SAFETY: any bits are a number of these types, and every kernel writes its outputs whole.
         let slice = unsafe { gpu.stream.alloc(length.max(1)) }.map_err(device_error)?;
-        Ok(Self {
-            slice,
-            gpu: gpu.clone(),
-        })
+        Ok(Self::new(gpu, slice))
     }
 
     /// `length` zeros.
@@ -134,14 +145,8 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// When the device's memory is full.
     pub fn copy(&self) -> Result<Self> {
-        Ok(Self {
-            slice: self
-                .gpu
-                .stream
-                .clone_dtod(&self.slice)
-                .map_err(device_error)?,
-            gpu: self.gpu.clone(),
-        })
+        let slice = self.gpu.stream.clone_dtod(&self.slice);
+        Ok(Self::new(&self.gpu, slice.map_err(device_error)?))
     }
 
     /// How many elements there are.

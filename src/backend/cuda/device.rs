@@ -9,6 +9,7 @@ use cudarc::driver::sys::CUresult;
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DriverError};
 use cudarc::nvrtc::Ptx;
 
+use crate::backend::memory::Meter;
 use crate::error::{Error, Kind, Result, bail};
 
 /// Name and PTX of every file of `kernels/`.
@@ -22,6 +23,7 @@ pub struct Gpu {
     pub(super) context: Arc<CudaContext>,
     pub(super) stream: Arc<CudaStream>,
     pub(super) blas: CudaBlas,
+    meter: Meter,
     modules: Mutex<HashMap<&'static str, Arc<CudaModule>>>,
     functions: Mutex<HashMap<String, CudaFunction>>,
 }
@@ -75,6 +77,7 @@ impl Gpu {
             context,
             stream,
             blas,
+            meter: Meter::new(),
             modules: Mutex::default(),
             functions: Mutex::default(),
         }))
@@ -83,6 +86,21 @@ impl Gpu {
     /// The device's name.
     pub fn name(&self) -> Result<String> {
         self.context.name().map_err(device_error)
+    }
+
+    /// What its arrays hold.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Bytes of its memory that are free.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn free_memory(&self) -> Result<usize> {
+        self.stream.synchronize().map_err(device_error)?;
+        let (free, _) = self.context.mem_get_info().map_err(device_error)?;
+        Ok(free)
     }
 
     /// A kernel of a file of `kernels/`.

@@ -1,0 +1,232 @@
+//! One process's share of a plan: what is left of it, rendered batch after batch.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::Cursor;
+use std::time::Instant;
+
+use ndarray::ArrayView1;
+use ndarray_npy::WriteNpyExt;
+
+use super::folder::Folder;
+use super::journal::{Entry, Event};
+use super::plan::{Item, Plan};
+use super::shard::Shard;
+use super::writer::{Bytes, Writer};
+use crate::ascent::Watch;
+use crate::error::{Error, Kind, Result, bail};
+use crate::recipe::Recipe;
+use crate::render::{Climbed, Renderer};
+
+/// How often a picture is tried before it is given up.
+const ATTEMPTS: usize = 2;
+
+/// Follows a job and may end it.
+pub trait Report: Watch {
+    /// A batch of `images` begins; `done` pictures of this share are behind it.
+    fn batch_begins(&self, images: usize, done: usize);
+
+    /// Something that the user should know.
+    fn remark(&self, text: &str);
+}
+
+/// A share of a plan that this process alone works on.
+pub struct Work {
+    writer: Writer,
+    plan: Plan,
+    shard: Shard,
+    done: HashMap<Item, Entry>,
+    left: Vec<Item>,
+}
+
+/// What a job did.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Pictures that were rendered now.
+    pub rendered: usize,
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// Pictures that could not be made, and why.
+    pub failed: Vec<(Item, Error)>,
+}
+
+/// A picture that is to be made.
+struct Task {
+    item: Item,
+    recipe: Recipe,
+    attempts: usize,
+}
+
+impl Work {
+    /// Opens a share of the plan in a folder, which is made where it is missing, and looks what is
+    /// done: what a journal says and the folder still holds.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to, holds another plan, or another process is at work on
+    /// this share.
+    pub fn open(folder: Folder, plan: Plan, shard: Shard) -> Result<Self> {
+        let writer = Writer::open(folder, &plan, &shard.name())?;
+        let done = writer.folder().done(&plan)?;
+        let own = plan.units().enumerate();
+        let own = own.filter(|(index, _)| shard.takes(*index));
+        let own = own.flat_map(|(_, (tap, channel))| plan.items_of(tap, channel));
+        let left = own.filter(|item| !done.contains_key(item)).collect();
+        Ok(Self {
+            writer,
+            plan,
+            shard,
+            done,
+            left,
+        })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Pictures of the plan that are done.
+    pub fn done(&self) -> usize {
+        self.done.len()
+    }
+
+    /// Pictures that this share has still to make.
+    pub fn left(&self) -> usize {
+        self.left.len()
+    }
+
+    /// Every picture of the plan that is done, of this share or another, in the plan's order.
+    pub fn entries(&self) -> Vec<Entry> {
+        let items = self.plan.items();
+        items
+            .filter_map(|item| self.done.get(&item).cloned())
+            .collect()
+    }
+
+    /// Renders what is left, at most `batch` pictures together. One that fails is tried again when
+    /// all others have been; then the job goes on without it.
+    ///
+    /// # Errors
+    /// When the folder can no longer be written to, or `report` stopped it. What was done is kept,
+    /// and a later run goes on from there.
+    pub fn run(
+        &mut self,
+        renderer: &Renderer,
+        batch: usize,
+        report: &dyn Report,
+    ) -> Result<Outcome> {
+        let start = Instant::now();
+        self.writer.append(&Event::Begin {
+            plan: self.plan.digest()?,
+            shard: self.shard,
+            batch,
+            threads: rayon::current_num_threads(),
+        })?;
+        let mut batch = batch.max(1);
+        let mut queue: VecDeque<Task> = VecDeque::with_capacity(self.left.len());
+        for item in std::mem::take(&mut self.left) {
+            let recipe = self.plan.recipe(&item).ok_or_else(lost)?;
+            queue.push_back(Task {
+                item,
+                recipe,
+                attempts: 0,
+            });
+        }
+        let (mut rendered, mut failed) = (0, Vec::new());
+        while !queue.is_empty() {
+            if report.should_stop() {
+                bail!(Interrupted, "stopped");
+            }
+            let tasks = next_batch(&mut queue, batch);
+            report.batch_begins(tasks.len(), rendered + failed.len());
+            let recipes: Vec<&Recipe> = tasks.iter().map(|task| &task.recipe).collect();
+            let results = renderer.climb(&recipes, report, |index, climbed| {
+                self.keep(&tasks[index].item, climbed)
+            });
+            let mut halved = batch;
+            for (mut task, result) in tasks.into_iter().zip(results) {
+                match result {
+                    Ok(entry) => {
+                        rendered += 1;
+                        self.done.insert(task.item, entry);
+                    }
+                    Err(error) => match error.kind() {
+                        Kind::Io | Kind::Interrupted => return Err(error),
+                        Kind::Device if batch > 1 => {
+                            halved = batch / 2;
+                            queue.push_back(task);
+                        }
+                        _ => {
+                            task.attempts += 1;
+                            if task.attempts < ATTEMPTS {
+                                queue.push_back(task);
+                                continue;
+                            }
+                            report.remark(&format!("{}: {}", task.item, error.report()));
+                            self.writer.append(&Event::Failed {
+                                item: task.item.clone(),
+                                error: error.report(),
+                            })?;
+                            failed.push((task.item, error));
+                        }
+                    },
+                }
+            }
+            if halved < batch {
+                report.remark(&format!(
+                    "the device failed: going on with batches of {halved}"
+                ));
+                batch = halved;
+            }
+        }
+        Ok(Outcome {
+            rendered,
+            seconds: start.elapsed().as_secs_f64(),
+            failed,
+        })
+    }
+
+    /// Measures a picture and puts it in its place.
+    fn keep(&self, item: &Item, climbed: Result<Climbed>) -> Result<Entry> {
+        let climbed = climbed?;
+        if !climbed.is_whole() {
+            bail!(Interrupted, "stopped");
+        }
+        let made = climbed.measure()?;
+        let name = self.writer.folder().files(item).picture;
+        let (picture, described) = made.picture(&name)?;
+        let bytes = Bytes {
+            sidecar: made.lasting_sidecar(described)?,
+            response: npy(&made.measured().response)?,
+            picture,
+        };
+        self.writer
+            .put(item, &bytes, (made.seconds(), made.batch()))
+    }
+}
+
+/// What is done, in the plan's order.
+pub fn in_order(plan: &Plan, done: &HashMap<Item, Entry>) -> Vec<Entry> {
+    let items = plan.items();
+    items.filter_map(|item| done.get(&item).cloned()).collect()
+}
+
+/// The next pictures of one tap.
+fn next_batch(queue: &mut VecDeque<Task>, most: usize) -> Vec<Task> {
+    let first = queue.front().map(|task| task.item.tap.clone());
+    let alike = queue.iter().take(most);
+    let alike = alike.take_while(|task| Some(&task.item.tap) == first.as_ref());
+    let count = alike.count();
+    queue.drain(..count).collect()
+}
+
+fn npy(values: &[f32]) -> Result<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    ArrayView1::from(values)
+        .write_npy(&mut bytes)
+        .map_err(|source| Error::new(Kind::Internal, "cannot write an array").caused_by(source))?;
+    Ok(bytes.into_inner())
+}
+
+fn lost() -> Error {
+    Error::new(Kind::Internal, "a picture is in no part of the plan")
+}

@@ -1,0 +1,91 @@
+//! The options that decide a picture.
+
+use clap::Args;
+
+use super::options::DeviceArgs;
+use crate::device::{Device, Dtype};
+use crate::error::Result;
+use crate::param::Basis;
+use crate::recipe::{Request, check_decay};
+
+#[derive(Debug, Args)]
+pub struct RecipeArgs {
+    /// Steps of the ascent; the preset's by default (512, or 4096 for goh2021)
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+
+    /// Side of the canvas in pixels; the model's input size by default
+    ///
+    /// A ResNet's taps before the embedding see the canvas as it is, and memory grows with its area. A
+    /// ViT, and any embedding, sees it at the model's input size, sampled without smoothing.
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<usize>,
+
+    /// Root of all randomness [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Transforms and step length: lucid, goh2021 or none [default: lucid]
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+
+    /// Adam's step length; the preset's by default (0.05, or 0.02 for goh2021)
+    #[arg(long, value_name = "RATE")]
+    lr: Option<f64>,
+
+    /// Fourier parameterisation's exponent: larger is smoother [default: 1]
+    #[arg(long, value_name = "EXPONENT", conflicts_with = "pixel")]
+    decay: Option<f64>,
+
+    /// Climb in pixels instead of frequencies, for comparison
+    #[arg(long)]
+    pixel: bool,
+
+    /// For how many steps to redirect ReLUs that block the whole gradient [default: 16 for taps
+    /// after a ReLU, otherwise 0]
+    #[arg(long, value_name = "STEPS")]
+    redirect: Option<usize>,
+
+    /// Pictures of each unit, from different random starts [default: 1]
+    #[arg(long, value_name = "N")]
+    variants: Option<u32>,
+
+    /// How many times to enlarge the PNG; to 256 pixels or more by default, 1 keeps the canvas
+    #[arg(long, value_name = "FACTOR")]
+    scale: Option<u32>,
+
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+impl RecipeArgs {
+    /// What was asked for, of no units yet.
+    ///
+    /// # Errors
+    /// When a number is out of range.
+    pub fn request(&self) -> Result<Request> {
+        if let Some(decay) = self.decay {
+            check_decay(decay)?;
+        }
+        let fourier = self.decay.map(|decay| Basis::Fourier { decay });
+        let (device, dtype) = self.device.resolve(Device::default(), Dtype::default());
+        Ok(Request {
+            variants: self.variants,
+            preset: self.preset.clone(),
+            steps: self.steps,
+            learning_rate: self.lr,
+            size: self.size,
+            seed: self.seed,
+            basis: if self.pixel {
+                Some(Basis::Pixel)
+            } else {
+                fourier
+            },
+            redirect_steps: self.redirect,
+            scale: self.scale,
+            device,
+            dtype,
+            ..Request::default()
+        })
+    }
+}
