@@ -57,6 +57,7 @@
 )]
 
 pub mod ascent;
+pub mod atlas;
 pub mod backend;
 pub mod cli;
 pub mod device;
