@@ -8,4 +8,5 @@ pub mod manifest;
 pub mod numbers;
 pub mod publish;
 pub mod record;
+pub mod site;
 pub mod table;
