@@ -5,6 +5,7 @@
 
 pub mod flags;
 pub mod manifest;
+pub mod neighbours;
 pub mod numbers;
 pub mod publish;
 pub mod record;

@@ -11,8 +11,9 @@
     location.replace(route.write(query));
   });
 
-  // What the index last showed: where a unit's page leads back to.
+  // What the index last showed, and how far down: where a unit's page leads back to.
   const list = { places: catalogue.select({}), link: "#/", isAll: true, scroll: 0 };
+  let isListed = false;
   let page = null;
   let wanted = 0;
 
@@ -22,9 +23,11 @@
 
   function showIndex(query) {
     const link = route.write(query);
-    const isBack = page !== null && link === list.link;
+    const isBack = isListed && link === list.link;
     const opened = page?.place;
+    if (!index.hidden) list.scroll = isBack ? scrollY : Math.min(scrollY, index.offsetTop);
     page = null;
+    isListed = true;
     only(index);
     document.title = title;
     controls.write(query);
@@ -35,7 +38,7 @@
     const [found, all] = [list.places.length, catalogue.size].map((n) => n.toLocaleString("en"));
     by("count").textContent = list.isAll ? `${all} units` : `${found} of ${all} units`;
     by("nothing").hidden = list.places.length > 0;
-    scrollTo(0, isBack ? list.scroll : Math.min(scrollY, index.offsetTop));
+    scrollTo(0, isBack ? list.scroll : Math.min(list.scroll, index.offsetTop));
     if (isBack && list.places.includes(opened)) grid.focus(list.places.indexOf(opened));
   }
 
@@ -80,7 +83,8 @@
   const actions = {
     theme: atlas.toggleTheme,
     keys: () => by("keys").showModal(),
-    order: () => location.replace(route.write(controls.reverse())),
+    order: () => location.replace(route.write(controls.reversed())),
+    clear: () => location.replace(route.write(controls.withoutRanges())),
     reveal: () => page?.reveal(),
     skip: () => (page ? article.focus() : grid.focus(0)),
     random() {
@@ -90,6 +94,7 @@
   };
   document.addEventListener("click", ({ target }) => {
     actions[target.closest("[data-action]")?.dataset.action]?.();
+    if (!target.closest("#ranges")) by("ranges").open = false;
   });
 
   function press(key) {
@@ -102,6 +107,7 @@
         return true;
       case "Escape":
         if (!isIndex) location.hash = list.link;
+        by("ranges").open = false;
         return !isIndex;
       case "?":
         actions.keys();

@@ -39,8 +39,12 @@
       return { q: q.value, tap: tap.value, sort: sort.value, only: only.value, ranges, reversed };
     }
 
-    reverse() {
+    reversed() {
       return { ...this.read(), reversed: !this.query.reversed };
+    }
+
+    withoutRanges() {
+      return { ...this.read(), ranges: new Map() };
     }
 
     // Shows a query, and leaves alone what the reader is just typing.
@@ -54,6 +58,7 @@
         const limits = query.ranges.get(key) ?? [null, null];
         inputs.forEach((input, index) => set(input, String(limits[index] ?? "")));
       }
+      this.fields.sort.options[0].textContent = query.q ? "best match" : "unit";
       const isFalling = Boolean(query.sort) && !catalogue.number(query.sort)?.whole;
       this.fields.order.textContent = isFalling === query.reversed ? "↑" : "↓";
       const badge = this.form.querySelector(".badge");

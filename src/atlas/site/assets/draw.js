@@ -14,8 +14,8 @@
   // Three significant digits, with a true minus.
   function format(value) {
     if (!Number.isFinite(value)) return "–";
-    const text = Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3)));
-    return text.replace("-", "−");
+    const isLong = Number.isInteger(value) || Math.abs(value) >= 1000;
+    return (isLong ? value.toFixed() : value.toPrecision(3)).replace("-", "−");
   }
 
   // Which of a unit's pictures the reader has asked to see.

@@ -11,7 +11,7 @@
       this.element = element;
       this.places = [];
       this.sort = undefined;
-      this.tiles = new Map();
+      this.cells = new Map(); // By position in the list.
       this.current = 0;
       new ResizeObserver(() => this.layout()).observe(element);
       addEventListener("scroll", () => this.draw(), { passive: true });
@@ -31,8 +31,8 @@
     }
 
     clear() {
-      for (const tile of this.tiles.values()) tile.remove();
-      this.tiles.clear();
+      for (const cell of this.cells.values()) cell.remove();
+      this.cells.clear();
     }
 
     layout() {
@@ -46,7 +46,7 @@
       this.height = this.side + 2.75 * rem + this.gap;
       const rows = Math.ceil(this.places.length / this.columns);
       this.element.style.height = `${Math.max(0, rows * this.height - this.gap)}px`;
-      for (const [at, tile] of this.tiles) this.put(tile, at);
+      for (const [at, cell] of this.cells) this.put(cell, at);
       this.draw();
     }
 
@@ -65,13 +65,13 @@
         this.places.length,
         (rowAt(top + innerHeight) + 1 + AROUND) * this.columns,
       );
-      for (const [at, tile] of this.tiles) {
+      for (const [at, cell] of this.cells) {
         if (at < from || at >= to) {
-          tile.remove();
-          this.tiles.delete(at);
+          cell.remove();
+          this.cells.delete(at);
         }
       }
-      for (let at = from; at < to; at++) if (!this.tiles.has(at)) this.add(at);
+      for (let at = from; at < to; at++) if (!this.cells.has(at)) this.add(at);
     }
 
     add(at) {
@@ -79,21 +79,27 @@
       const tile = draw.tile(place);
       tile.dataset.at = at;
       tile.tabIndex = at === this.current ? 0 : -1;
-      tile.setAttribute("role", "listitem");
-      tile.setAttribute("aria-setsize", this.places.length);
-      tile.setAttribute("aria-posinset", at + 1);
       if (this.sort) tile.querySelector("em").textContent = draw.format(this.sort.values[place]);
-      this.put(tile, at);
-      this.tiles.set(at, tile);
+      const cell = document.createElement("div");
+      cell.setAttribute("role", "listitem");
+      cell.setAttribute("aria-setsize", this.places.length);
+      cell.setAttribute("aria-posinset", at + 1);
+      cell.append(tile);
+      this.put(cell, at);
+      this.cells.set(at, cell);
       // In the order of the list, for those who go from one to the next.
-      const next = [...this.tiles.keys()].filter((other) => other > at).sort((a, b) => a - b)[0];
-      this.element.insertBefore(tile, this.tiles.get(next) ?? null);
+      const next = [...this.cells.keys()].filter((other) => other > at).sort((a, b) => a - b)[0];
+      this.element.insertBefore(cell, this.cells.get(next) ?? null);
+    }
+
+    tile(at) {
+      return this.cells.get(at)?.firstElementChild;
     }
 
     setCurrent(at) {
-      this.tiles.get(this.current)?.setAttribute("tabindex", -1);
+      this.tile(this.current)?.setAttribute("tabindex", -1);
       this.current = at;
-      this.tiles.get(at)?.setAttribute("tabindex", 0);
+      this.tile(at)?.setAttribute("tabindex", 0);
     }
 
     // Moves to a picture and brings it in sight.
@@ -109,7 +115,7 @@
       else if (below > 0) scrollBy(0, below);
       this.draw();
       this.setCurrent(to);
-      this.tiles.get(to)?.focus({ preventScroll: true });
+      this.tile(to)?.focus({ preventScroll: true });
     }
 
     // Moves by a key's name, and says whether it means anything here.

@@ -44,7 +44,9 @@
         step.textContent = catalogue.units[other];
         step.setAttribute("aria-label", `Unit ${catalogue.name(other)}`);
       }
-      part(page, ".tap").textContent = catalogue.tapOf(place).name;
+      const { name } = catalogue.tapOf(place);
+      part(page, ".tap a").textContent = name;
+      part(page, ".tap a").href = `#/${encodeURIComponent(name)}`;
       part(page, "h1").textContent = catalogue.units[place];
       part(page, ".lead").textContent = catalogue.first(place);
       const note = catalogue.notes.get(place);
@@ -54,9 +56,8 @@
 
     pictures(page) {
       const figures = this.record.pictures.map((picture) => this.figure(picture));
-      // The first is the largest, wherever the others are.
+      if (figures.length === 0) figures.push(text("p", "There is no picture of this unit."));
       part(page, ".pictures").append(...figures);
-      if (figures.length === 0) part(page, ".pictures").append(text("p", "There is no picture of this unit."));
     }
 
     figure(picture) {
@@ -118,10 +119,12 @@
         part(row, ".value").textContent = draw.format(value);
         const spread = draw.spread(number, tap);
         draw.bars(part(row, "svg"), spread, value);
-        const below = Math.round(100 * draw.shareBelow(spread.sorted, value));
-        part(row, ".where span").textContent = `above ${below} % of the units of ${tap.name}`;
-        part(row, "tr").title = `${number.about}; above ${below} % of the units of ${tap.name}`;
+        const share = draw.shareBelow(spread.sorted, value);
+        const below = `above ${Math.round(100 * share)} % of the units of ${tap.name}`;
+        part(row, ".where span").textContent = below;
+        part(row, "tr").title = `${number.about}; ${below}`;
         part(page, "tbody").append(row);
+        part(page, ".numbers dl").append(text("dt", number.name), text("dd", number.about));
       }
     }
 
