@@ -42,8 +42,8 @@ fn ten_thousand_units_open_and_scroll_from_the_disk_and_from_a_server() {
         let last = "Boolean([...document.querySelectorAll('.tile')].find((tile) => \
             tile.hash === '#/layer3.0.conv1/237' && tile.getBoundingClientRect().bottom <= innerHeight))";
         for share in [0.0, 0.31, 0.74, 1.0] {
-            page.eval::<Option<()>>(&format!(
-                "scrollTo(0, {share} * document.documentElement.scrollHeight) ?? null"
+            page.run(&format!(
+                "scrollTo(0, {share} * document.documentElement.scrollHeight)"
             ));
             let in_sight = "[...document.querySelectorAll('.tile')].some((tile) => \
                 tile.getBoundingClientRect().top < innerHeight / 2 && tile.getBoundingClientRect().bottom > 0)";
@@ -51,12 +51,8 @@ fn ten_thousand_units_open_and_scroll_from_the_disk_and_from_a_server() {
             assert!(tiles(&page) <= MOST_TILES, "{} tiles", tiles(&page));
         }
         // The last unit, above the footer.
-        page.eval::<Option<()>>(
-            "document.querySelector('footer').scrollIntoView({ block: 'end' }) ?? null",
-        );
-        page.eval::<Option<()>>(
-            "scrollBy(0, -document.querySelector('footer').clientHeight) ?? null",
-        );
+        page.run("document.querySelector('footer').scrollIntoView({ block: 'end' })");
+        page.run("scrollBy(0, -document.querySelector('footer').clientHeight)");
         page.until(last);
         page.assert_quiet(address.trim_end_matches("index.html"));
     }
@@ -94,7 +90,7 @@ fn a_link_leads_to_a_unit_and_back_leads_to_where_one_was() {
         "document.querySelector('h1').textContent",
         "4322".to_owned(),
     );
-    page.eval::<Option<()>>("history.back() ?? null");
+    page.run("history.back()");
     page.expect(
         "document.querySelector('h1').textContent",
         "4321".to_owned(),
@@ -103,17 +99,17 @@ fn a_link_leads_to_a_unit_and_back_leads_to_where_one_was() {
     // From deep in the index to a unit and back.
     page.click(".back");
     page.expect("document.getElementById('index').hidden", false);
-    page.eval::<Option<()>>("scrollTo(0, 20000) ?? null");
+    page.run("scrollTo(0, 20000)");
     page.until("Number(document.querySelector('.tile').dataset.at) > 100");
     let before: f64 = page.eval("scrollY");
     let middle = "[...document.querySelectorAll('.tile')].find((tile) => \
         tile.getBoundingClientRect().top > 300)";
     let hash: String = page.eval(&format!("{middle}.hash"));
-    page.eval::<Option<()>>(&format!("{middle}.click() ?? null"));
+    page.run(&format!("{middle}.click()"));
     page.expect("location.hash", hash.clone());
     page.expect("document.getElementById('unit').hidden", false);
     page.expect("scrollY", 0.0);
-    page.eval::<Option<()>>("history.back() ?? null");
+    page.run("history.back()");
     page.expect("document.getElementById('index').hidden", false);
     page.expect("scrollY", before);
     page.expect("document.activeElement.hash", hash);

@@ -85,9 +85,9 @@ fn units_are_sorted_by_any_number_and_filtered() {
 
     // The same by hand.
     page.open(folder, "");
-    page.eval::<bool>(
-        "(() => { const sort = document.querySelector('[name=sort]'); sort.value = 'z'; \
-         return sort.dispatchEvent(new Event('input', { bubbles: true })); })()",
+    page.run(
+        "const sort = document.querySelector('[name=sort]'); sort.value = 'z'; \
+         sort.dispatchEvent(new Event('input', { bubbles: true }))",
     );
     page.expect("location.hash", "#/?sort=z".to_owned());
     let largest = first(&page, 1);

@@ -61,15 +61,22 @@ fn paint(index: usize, side: u32) -> RgbImage {
     })
 }
 
+/// A picture on the disk.
+pub struct Painted {
+    pub file: String,
+    sha256: String,
+    side: u32,
+}
+
 /// Writes the pictures that all made-up units share.
-pub fn paint_pictures(folder: &Path, side: u32) -> Vec<(String, String)> {
+pub fn paint_pictures(folder: &Path, side: u32) -> Vec<Painted> {
     fs::create_dir_all(folder.join("pictures/shared")).unwrap();
     (0..PICTURES)
         .map(|index| {
             let file = format!("pictures/shared/{index}.png");
             paint(index, side).save(folder.join(&file)).unwrap();
             let sha256 = percept::input::digest(&folder.join(&file)).unwrap();
-            (file, sha256)
+            Painted { file, sha256, side }
         })
         .collect()
 }
@@ -93,7 +100,7 @@ fn quality(index: usize, salt: usize, of: usize) -> Quality {
 }
 
 /// One unit, complete.
-pub fn record(tap: &str, unit: usize, pictures: &[(String, String)], of: usize) -> Record {
+pub fn record(tap: &str, unit: usize, pictures: &[Painted], of: usize) -> Record {
     let concepts = mini::concepts();
     let words = |salt: usize, count: usize| -> Vec<String> {
         (0..count)
@@ -105,14 +112,14 @@ pub fn record(tap: &str, unit: usize, pictures: &[(String, String)], of: usize) 
     };
     let picture = |shows: Shows, variant: u32, salt: usize| {
         let at = (noise(unit, salt) * pictures.len() as f64) as usize;
-        let (file, sha256) = &pictures[at];
+        let Painted { file, sha256, side } = &pictures[at];
         Picture {
             shows,
             variant,
             seed: 0,
             file: file.clone(),
             sha256: sha256.clone(),
-            width: 64,
+            width: *side,
             quality: quality(unit, salt, of),
         }
     };
@@ -150,7 +157,7 @@ pub fn record(tap: &str, unit: usize, pictures: &[(String, String)], of: usize) 
             })
             .collect(),
         examples: (0..5)
-            .map(|place| pictures[(unit + 7 * place) % pictures.len()].0.clone())
+            .map(|place| pictures[(unit + 7 * place) % pictures.len()].file.clone())
             .collect(),
         near_weights: near(700),
         near_responses: near(800),
@@ -158,7 +165,7 @@ pub fn record(tap: &str, unit: usize, pictures: &[(String, String)], of: usize) 
     }
 }
 
-pub fn records(pictures: &[(String, String)], large: usize, small: usize) -> Vec<Record> {
+pub fn records(pictures: &[Painted], large: usize, small: usize) -> Vec<Record> {
     let large = (0..large).map(|unit| record(LARGE, unit, pictures, 12000));
     let small = (0..small).map(|unit| record(SMALL, unit * 3, pictures, 320));
     large.chain(small).collect()

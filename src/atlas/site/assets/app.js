@@ -27,6 +27,7 @@
     const opened = page?.place;
     if (!index.hidden) list.scroll = isBack ? scrollY : Math.min(scrollY, index.offsetTop);
     page = null;
+    article.replaceChildren();
     isListed = true;
     only(index);
     document.title = title;
