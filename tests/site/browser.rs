@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fmt::Debug;
-use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
@@ -39,8 +38,7 @@ pub fn page() -> Option<Page> {
         Ok(executable) => executable,
         Err(error) => {
             assert!(std::env::var_os(DEMANDED).is_none(), "{error}");
-            // Past the capture of a passing test's output.
-            writeln!(std::io::stderr(), "SKIPPED, no Chromium: {error}").unwrap();
+            crate::skipped(&format!("no Chromium: {error}"));
             return None;
         }
     };

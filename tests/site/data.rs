@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -134,7 +133,7 @@ fn pandas_reads_the_table_as_the_readme_says() {
         .output();
     if !probe.is_ok_and(|output| output.status.success()) {
         assert_eq!(demanded, None, "{python} has no pandas with pyarrow");
-        writeln!(std::io::stderr(), "SKIPPED, no pandas with pyarrow").unwrap();
+        crate::skipped("no pandas with pyarrow");
         return;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/site/read.py");

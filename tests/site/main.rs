@@ -11,3 +11,11 @@ mod search;
 mod server;
 mod synthetic;
 mod untrusted;
+
+use std::io::Write;
+
+/// Says that a test was skipped, past the capture of a passing test's output.
+pub fn skipped(why: &str) {
+    let line = format!("SKIPPED, {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}

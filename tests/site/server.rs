@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 
 /// Serves the folder on this machine until the tests end, and returns its address.
@@ -42,7 +42,7 @@ fn answer(mut stream: TcpStream, folder: &Path) -> Option<()> {
     stream.write_all(&body).ok()
 }
 
-fn kind(file: &PathBuf) -> &'static str {
+fn kind(file: &Path) -> &'static str {
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("html") => "text/html",
         Some("js") => "text/javascript",

@@ -18,8 +18,9 @@ pub const FOLDER: &str = "sprites";
 /// Thumbnails beside each other.
 pub const COLUMNS: u32 = 8;
 
-/// The longest side of a thumbnail in pixels: twice that of a small tile, for fine screens.
-const LARGEST_SIDE: u32 = 160;
+/// The longest side of a thumbnail in pixels, which is about that of a tile: a sheet of the embedded
+/// model's pictures has 400 KB, and with twice the side would have four times as much.
+const LARGEST_SIDE: u32 = 128;
 
 /// JPEG works on squares of this many pixels: thumbnails of whole squares do not run into each other.
 const SQUARE: u32 = 16;

@@ -64,14 +64,16 @@ pub struct Values {
     text: Vec<ByteArray>,
 }
 
+/// Appends a value of an `S`, and says whether there was one.
+type Push<S> = dyn Fn(&S, &mut Values) -> bool;
+
 /// A named value of each `S`.
 pub struct Leaf<S> {
     name: &'static str,
     physical: Physical,
     logical: Option<LogicalType>,
     is_optional: bool,
-    /// Appends the value, and says whether there was one.
-    push: Box<dyn Fn(&S, &mut Values) -> bool>,
+    push: Box<Push<S>>,
 }
 
 impl<S> Leaf<S> {
