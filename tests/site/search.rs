@@ -27,6 +27,9 @@ fn units_are_found_by_number_word_and_label() {
         first(&page, 2),
         [format!("{LARGE}/{}", NAMED + 1), format!("{LARGE}/{NAMED}")]
     );
+    let words: Vec<String> =
+        page.eval("[...document.querySelectorAll('.tile i')].map((word) => word.textContent)");
+    assert_eq!(words, ["unique", "Ünique zebrafish"]);
     // A phrase in quotes is the whole of it; several words must all be there.
     page.open(folder, "#/?q=%22unique%22");
     page.expect("document.querySelectorAll('.tile').length", 1);
@@ -68,7 +71,7 @@ fn units_are_sorted_by_any_number_and_filtered() {
         page.until("document.querySelector('.tile em').textContent !== ''");
         let values: Vec<Option<f64>> = page.eval(&format!(
             "(({{ values }}, places) => places.map((place) => values[place]))\
-             (atlas.catalogue.number('{key}'), atlas.catalogue.select({{ sort: '{key}' }}))"
+             (atlas.catalogue.number('{key}'), atlas.catalogue.select({{ sort: '{key}' }}).places)"
         ));
         assert_eq!(values.len(), 10_000);
         let there = values.iter().take_while(|value| value.is_some()).count();

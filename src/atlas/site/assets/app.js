@@ -12,7 +12,7 @@
   });
 
   // What the index last showed, and how far down: where a unit's page leads back to.
-  const list = { places: catalogue.select({}), link: "#/", isAll: true, scroll: 0 };
+  const list = { places: catalogue.select({}).places, link: "#/", isAll: true, scroll: 0 };
   let isListed = false;
   let page = null;
   let wanted = 0;
@@ -32,10 +32,11 @@
     only(index);
     document.title = title;
     controls.write(query);
-    list.places = catalogue.select(query);
+    const selection = catalogue.select(query);
+    list.places = selection.places;
     list.link = link;
     list.isAll = list.places.length === catalogue.size;
-    grid.show(list.places, catalogue.number(query.sort));
+    grid.show(selection, catalogue.number(query.sort));
     const [found, all] = [list.places.length, catalogue.size].map((n) => n.toLocaleString("en"));
     by("count").textContent = list.isAll ? `${all} units` : `${found} of ${all} units`;
     by("nothing").hidden = list.places.length > 0;

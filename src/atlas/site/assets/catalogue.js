@@ -53,12 +53,12 @@
       return "";
     }
 
-    // The places that fit a query, in its order.
+    // The places that fit a query, in its order, and for each of them the text that it was found by.
     select({ tap = "", q = "", only = "", ranges = new Map(), sort = "", reversed = false }) {
       const known = this.taps.find((one) => one.name === tap);
       const from = known ? known.first : 0;
       const to = known ? known.first + known.count : this.size;
-      const terms = termsOf(q).map((term) => this.matcher(term));
+      const matches = termsOf(q).map((term) => this.matcher(term));
       const limits = [...ranges].map(([key, range]) => [this.number(key)?.values, range]);
       const places = [];
       const distance = new Float64Array(this.size);
@@ -66,13 +66,14 @@
         if (only && (only === "flagged") !== this.notes.has(place)) continue;
         if (!limits.every(([values, range]) => isWithin(values?.[place], range))) continue;
         let sum = 0;
-        for (const matches of terms) sum += matches(place);
+        for (const match of matches) sum += match(place).distance;
         if (sum === Infinity) continue;
         distance[place] = sum;
         places.push(place);
       }
-      this.order(places, sort, reversed, terms.length > 0 && distance);
-      return places;
+      this.order(places, sort, reversed, matches.length > 0 && distance);
+      const found = (place) => this.vocabulary[matches[0]?.(place).word] ?? this.first(place);
+      return { places, found };
     }
 
     order(places, sort, reversed, distance) {
@@ -92,18 +93,22 @@
       });
     }
 
-    // How far a unit is from a term: Infinity where it does not match.
+    // How far a unit is from a term, Infinity where it does not match, and by which word.
     matcher({ text, exact }) {
       const place = this.addressed(text);
-      if (place !== undefined) return (other) => (other === place ? 0 : Infinity);
+      if (place !== undefined) return (other) => ({ distance: other === place ? 0 : Infinity });
       const scores = this.folded.map((word) => score(word, text, exact));
       const unit = !exact && /^\d+$/.test(text) ? Number(text) : -1;
       return (other) => {
-        if (this.units[other] === unit) return 0;
-        let best = Infinity;
+        if (this.units[other] === unit) return { distance: 0 };
+        const best = { distance: Infinity };
         for (const source of SOURCES) {
-          const list = this[source][other];
-          for (let i = 0; i < list.length; i++) best = Math.min(best, scores[list[i]] + i);
+          for (const [at, word] of this[source][other].entries()) {
+            if (scores[word] + at < best.distance) {
+              best.distance = scores[word] + at;
+              best.word = word;
+            }
+          }
         }
         return best;
       };

@@ -58,13 +58,13 @@
       .join("; ");
   }
 
-  function tile(place) {
+  function tile(place, word = catalogue.first(place)) {
     const element = copy("tile").firstElementChild;
     element.href = catalogue.link(place);
     element.dataset.place = place;
     thumbnail(element.querySelector(".thumb"), place);
     element.querySelector("b").textContent = catalogue.units[place];
-    element.querySelector("i").textContent = catalogue.first(place);
+    element.querySelector("i").textContent = word;
     return element;
   }
 

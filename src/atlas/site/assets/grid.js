@@ -10,6 +10,7 @@
     constructor(element) {
       this.element = element;
       this.places = [];
+      this.found = () => "";
       this.sort = undefined;
       this.cells = new Map(); // By position in the list.
       this.current = 0;
@@ -21,9 +22,10 @@
       });
     }
 
-    // Shows these units; `sort` is the number that each tile names.
-    show(places, sort) {
+    // Shows these units, each with the text that it was found by and the number that it was sorted by.
+    show({ places, found }, sort) {
       this.places = places;
+      this.found = found;
       this.sort = sort;
       this.current = 0;
       this.clear();
@@ -76,7 +78,7 @@
 
     add(at) {
       const place = this.places[at];
-      const tile = draw.tile(place);
+      const tile = draw.tile(place, this.found(place));
       tile.dataset.at = at;
       tile.tabIndex = at === this.current ? 0 : -1;
       if (this.sort) tile.querySelector("em").textContent = draw.format(this.sort.values[place]);
