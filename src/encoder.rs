@@ -108,6 +108,19 @@ impl Encoder {
         }
     }
 
+    /// The weights that lead into a tap's units, `(units, inputs)`, batch normalisation folded in: of the
+    /// affine map that makes them (before a ReLU, an activation or pooling), and beside it of the map
+    /// that makes a residual sum's other part, where there is one. `None` where no map makes them.
+    ///
+    /// # Errors
+    /// When memory is short.
+    pub fn incoming(&self, tap: TapId) -> Result<Option<Tensor>> {
+        match &self.program {
+            Precision::Single(program) => program.incoming(tap),
+            Precision::Double(program) => program.incoming(tap),
+        }
+    }
+
     /// The side of the encoder's input for a canvas of `canvas` pixels, when these taps are
     /// read: the nearest multiple of the trunk's stride where the tap allows any size, the
     /// model's resolution where it does not.

@@ -96,13 +96,16 @@ const ALLOWED: [(&str, &[&str]); 19] = [
 
 /// Crates that belong to one module: nothing below `cli` sees clap, nothing above `backend`
 /// multiplies matrices on its own.
-const OWNED: [(&str, &[&str]); 7] = [
+const OWNED: [(&str, &[&str]); 10] = [
     ("clap::", &["cli", "main"]),
     ("indicatif::", &["cli"]),
     ("gemm::", &["backend"]),
     ("cudarc::", &["backend"]),
     ("hf_hub::", &["model"]),
     ("png::", &["output"]),
+    ("parquet::", &["atlas"]),
+    ("askama::", &["atlas"]),
+    ("toml::", &["atlas"]),
     ("realfft::num_complex", &["ops", "ascent"]),
 ];
 

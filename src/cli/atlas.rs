@@ -14,7 +14,9 @@ use follow::Follow;
 use super::options::{Batch, ModelArgs, ThreadArgs, json, load, say};
 use super::progress;
 use super::recipe::RecipeArgs;
-use crate::atlas::{Folder, Outcome, Plan, Shard, Work};
+use crate::atlas::gather::gather;
+use crate::atlas::publish::publish;
+use crate::atlas::{Entry, Folder, Outcome, Plan, Shard, Work};
 use crate::error::{Result, bail};
 use crate::model::Model;
 use crate::recipe::Request;
@@ -124,6 +126,10 @@ impl Atlas {
         let mut work = Work::open(folder, plan, shard)?;
         progress::stop_on_ctrl_c()?;
         let outcome = self.render(&model, &mut work, shard)?;
+        if shard.is_whole() {
+            let folder = Folder::new(&self.out);
+            publish_all(&model, &folder, work.plan(), &work.entries())?;
+        }
         self.sum_up(&work, shard, &outcome)
     }
 
@@ -223,6 +229,12 @@ impl Atlas {
         }
         conclude(&answer.failed)
     }
+}
+
+/// Writes the table, the manifest and the site of what is done.
+fn publish_all(model: &Model, folder: &Folder, plan: &Plan, entries: &[Entry]) -> Result<()> {
+    let (header, records) = gather(model, folder, plan, entries)?;
+    publish(folder.path(), &header, &records)
 }
 
 /// # Errors

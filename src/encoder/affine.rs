@@ -15,6 +15,14 @@ pub enum Affine<T: Real> {
 }
 
 impl<T: Real> Affine<T> {
+    /// As [`Conv::weight`]: a row for each output.
+    pub fn weight(&self) -> Vec<T> {
+        match self {
+            Self::Conv(conv) => conv.weight(),
+            Self::Linear(linear) => linear.weight(),
+        }
+    }
+
     /// As [`Conv::forward`].
     pub fn forward(&self, x: &Field<T>, then: Forward<T>) -> (Field<T>, Option<Mask>) {
         match self {

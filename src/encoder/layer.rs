@@ -32,6 +32,11 @@ pub trait Layer<T: Real>: Send + Sync {
     /// The cotangent of the input from that of the output.
     fn pullback(&self, saved: &Self::Saved, dy: &Field<T>) -> Result<Field<T>>;
 
+    /// Whether each channel of the output depends on the same channel of the input alone.
+    fn keeps_channels_apart(&self) -> bool {
+        false
+    }
+
     /// Which layer it is, for engines that have it too.
     #[cfg(feature = "cuda")]
     fn kind(&self) -> LayerKind<'_, T>;
@@ -67,6 +72,9 @@ pub trait AnyLayer<T: Real>: Send + Sync {
     /// As [`Layer::pullback`], with what `forward_any` of the same layer returned.
     fn pullback_any(&self, saved: &(dyn Any + Send + Sync), dy: &Field<T>) -> Result<Field<T>>;
 
+    /// As [`Layer::keeps_channels_apart`].
+    fn keeps_channels_apart_any(&self) -> bool;
+
     /// As [`Layer::kind`].
     #[cfg(feature = "cuda")]
     fn kind_any(&self) -> LayerKind<'_, T>;
@@ -83,6 +91,10 @@ impl<T: Real, L: Layer<T>> AnyLayer<T> for L {
             .downcast_ref()
             .ok_or_else(|| Error::new(Kind::Internal, "a layer got what another layer saved"))?;
         self.pullback(saved, dy)
+    }
+
+    fn keeps_channels_apart_any(&self) -> bool {
+        self.keeps_channels_apart()
     }
 
     #[cfg(feature = "cuda")]
@@ -104,6 +116,10 @@ impl<T: Real> Layer<T> for AveragePool {
 
     fn pullback(&self, from: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
         Ok(pool::pullback(dy, self.0, *from))
+    }
+
+    fn keeps_channels_apart(&self) -> bool {
+        true
     }
 
     #[cfg(feature = "cuda")]
@@ -139,6 +155,10 @@ impl<T: Real> Layer<T> for Gelu {
 
     fn pullback(&self, x: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
         Ok(Gelu::pullback(*self, x, dy))
+    }
+
+    fn keeps_channels_apart(&self) -> bool {
+        true
     }
 
     #[cfg(feature = "cuda")]

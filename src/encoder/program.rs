@@ -4,6 +4,7 @@
 //! A product can carry along a sum and a ReLU, and its pullback a sum and a gate. The program says
 //! what follows what, and fuses it where nobody looks in between.
 
+mod incoming;
 mod pullback;
 
 use std::sync::Arc;

@@ -68,6 +68,11 @@ impl Statistics {
         })
     }
 
+    /// A channel's mean and standard deviation.
+    pub fn of_channel(&self, channel: usize) -> (f64, f64) {
+        (self.mean[channel], self.deviation[channel])
+    }
+
     /// How many standard deviations a channel's value lies above its mean.
     pub fn z(&self, channel: usize, value: f64) -> f64 {
         (value - self.mean[channel]) / self.deviation[channel].max(SMALLEST_DEVIATION)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use serde::Serialize;
 
-use super::conclude;
+use super::{conclude, publish_all};
 use crate::atlas::Folder;
 use crate::atlas::merge::{Merged, merge};
 use crate::cli::options::{json, load, say};
@@ -71,6 +71,7 @@ impl Merge {
         let name = self.model.as_deref().unwrap_or(&entry.name);
         let model = load(name, Some(entry.activation), self.quiet)?;
         plan.check_weights(&model)?;
+        publish_all(&model, &out, &plan, &entries)?;
         let answer = Answer {
             folder: out.path().display().to_string(),
             done: entries.len(),

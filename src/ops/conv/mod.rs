@@ -69,6 +69,16 @@ impl<T: Real> Conv<T> {
         Ok(Self { method })
     }
 
+    /// The weights `(out, in * k * k)`, row by row; what lies in which column depends on the kind of
+    /// convolution.
+    pub fn weight(&self) -> Vec<T> {
+        match &self.method {
+            Method::Pointwise(linear) => linear.weight(),
+            Method::Patches(patches) => patches.linear.weight(),
+            Method::Spatial(spatial) => spatial.kernel().weight.clone(),
+        }
+    }
+
     /// `in` channels to `out`, at `(size + 2 * padding - k) / stride + 1` positions each way; and
     /// the ReLU's mask if it was asked for.
     pub fn forward(&self, x: &Field<T>, then: Forward<T>) -> (Field<T>, Option<Mask>) {

@@ -111,7 +111,6 @@ impl<T: Real> Spatial<T> {
     }
 
     /// What it multiplies and adds.
-    #[cfg(feature = "cuda")]
     pub fn kernel(&self) -> &Kernel<T> {
         &self.kernel
     }

@@ -86,6 +86,14 @@ impl<T: Real> Linear<T> {
         }
     }
 
+    /// The weight `(out, in)`, row by row.
+    pub fn weight(&self) -> Vec<T> {
+        let element = |o| move |k| self.weight.element(k, o);
+        (0..self.outputs())
+            .flat_map(|o| (0..self.weight.depth()).map(element(o)))
+            .collect()
+    }
+
     /// Numbers that a row gets.
     pub fn outputs(&self) -> usize {
         self.weight.outputs()
