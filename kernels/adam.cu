@@ -1,6 +1,7 @@
 // One step of Adam up the gradient, for the free numbers of a batch of pictures: both moments and the
 // parameters in one pass, 28 bytes a number (four reads, three writes). f32 only: these are master
-// copies. The step's length and the second moment's correction come from the host.
+// copies. The step's length, divided by the first moment's correction, and the root of the second's come from
+// the host, in `step`.
 #include "prelude.cuh"
 
 #define BETA_1 0.9f
@@ -13,9 +14,9 @@ __device__ __forceinline__ void update(float *x, float *m, float *v, float g, fl
   *x += rate * *m / (sqrtf(*v) / correction + ADAM_EPSILON);
 }
 
-// rate: of the step, divided by the first moment's correction; correction: the root of the second's.
-KERNEL(adam_fwd_f32, float *parameters, float *first, float *second, const float *gradient, float rate,
-       float correction, u32 count) {
+KERNEL(adam_fwd_f32, float *parameters, float *first, float *second, const float *gradient, const u32 *step,
+       u32 count) {
+  float rate = float_of_bits(step[STEP_RATE]), correction = float_of_bits(step[STEP_CORRECTION]);
   typedef Four<float> F;
   u32 stride = gridDim.x * blockDim.x, start = blockIdx.x * blockDim.x + threadIdx.x;
   bool aligned = is_aligned<float>(parameters) && is_aligned<float>(first) && is_aligned<float>(second) &&

@@ -7,8 +7,9 @@
 
 __device__ __forceinline__ float sign(float v) { return (float)((v > 0.0f) - (v < 0.0f)); }
 
-// `weights`: of L2 and of total variation, two an image; `values`: the same, of the penalties.
-KERNEL(penalty_bwd_f32, const float *rgb, const float *weights, float *gradient, float *values, u32 h, u32 w) {
+// `weights`: of L2 and of total variation, two an image; `values`: the same, of the penalties, at the step's place.
+KERNEL(penalty_bwd_f32, const float *rgb, const float *weights, const u32 *step, float *gradient, float *values, u32 h,
+       u32 w) {
   __shared__ float parts[2][256];
   u32 count = 3 * h * w, image = blockIdx.x, pairs = 3 * (h * (w - 1) + (h - 1) * w);
   const float *x = rgb + (size_t)image * count;
@@ -43,7 +44,8 @@ KERNEL(penalty_bwd_f32, const float *rgb, const float *weights, float *gradient,
     __syncthreads();
   }
   if (threadIdx.x == 0) {
-    values[2 * image] = parts[0][0] / (float)count;
-    values[2 * image + 1] = pairs > 0 ? parts[1][0] / (float)pairs : 0.0f;
+    float *own = values + 2 * (step[STEP_PLACE] * gridDim.x + image);
+    own[0] = parts[0][0] / (float)count;
+    own[1] = pairs > 0 ? parts[1][0] / (float)pairs : 0.0f;
   }
 }

@@ -18,6 +18,10 @@ __device__ __forceinline__ float float_of_bits(unsigned bits) { return __uint_as
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
+// What differs between the steps of an ascent beside the transforms: read from memory, so that launches are the
+// same at every step and can be recorded. Two numbers' bits, and the place among the measurements kept.
+enum { STEP_RATE = 0, STEP_CORRECTION = 1, STEP_PLACE = 2 };
+
 #define WHOLE_WARP 0xffffffffu
 #define FOR_DTYPES(M) M(float, f32) M(__half, f16) M(__nv_bfloat16, bf16)
 

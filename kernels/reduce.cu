@@ -7,6 +7,8 @@
 // each term's mean over its rows, a warp a term. E c bytes a row to write, 3 E c with a direction.
 //
 // `reduce_norm`: the sum of squares of an image, a block an image, in f64, for a trace of gradients.
+// `reduce_guard`: the same of a gradient that came through f16, which may have been too small for it: where it
+// is not finite, it becomes zero, and the scale of the image's cotangents is halved for the steps that follow.
 #include "prelude.cuh"
 
 // Of a term: kind, channel or vector, first row, rows, power.
@@ -16,11 +18,12 @@ enum { TERM_UNIT = 0, TERM_DIRECTION = 1 };
 #define COSINE_FLOOR 0.1f
 #define NORM_EPSILON 1e-4f
 
-// Terms of image i are starts[i]..starts[i + 1]; `weights` of the cotangent, one a term.
+// Terms of image i are starts[i]..starts[i + 1]; `weights` of the cotangent, one a term, and `scales`, one an
+// image, powers of two.
 template <typename T>
 __device__ __forceinline__ void reduce_terms(const T *a, const int *starts, const int *terms, const float *weights,
-                                             const float *vectors, T *cotangent, float *table, u32 images, u32 rows,
-                                             u32 channels) {
+                                             const float *vectors, const float *scales, T *cotangent, float *table,
+                                             u32 images, u32 rows, u32 channels) {
   u32 lane = threadIdx.x % 32, warps = gridDim.x * (blockDim.x / 32);
   for (u32 i = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32; i < images * rows; i += warps) {
     u32 image = i / rows, row = i % rows;
@@ -30,7 +33,7 @@ __device__ __forceinline__ void reduce_terms(const T *a, const int *starts, cons
     for (int t = starts[image]; t < starts[image + 1]; t++) {
       const int *term = terms + t * TERM_NUMBERS;
       bool reads = (int)row >= term[2] && (int)row < term[2] + term[3];
-      float value = 0.0f, weight = weights[t] / (float)term[3];
+      float value = 0.0f, weight = weights[t] / (float)term[3] * scales[image];
       if (reads && term[0] == TERM_UNIT) {
         u32 channel = (u32)term[1];
         value = load(from[channel]);
@@ -65,18 +68,20 @@ __device__ __forceinline__ void reduce_terms(const T *a, const int *starts, cons
   }
 }
 
-KERNEL(reduce_values_fwd_f32, const float *table, const int *terms, float *values, u32 count, u32 rows) {
+// What is measured goes to the step's place among those that are kept.
+KERNEL(reduce_values_fwd_f32, const float *table, const int *terms, const u32 *step, float *values, u32 count,
+       u32 rows) {
   u32 lane = threadIdx.x % 32, t = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
   if (t >= count) return;
   float sum = 0.0f;
   for (u32 row = lane; row < rows; row += 32) sum += table[(size_t)t * rows + row];
   sum = warp_sum(sum);
-  if (lane == 0) values[t] = sum / (float)terms[t * TERM_NUMBERS + 3];
+  if (lane == 0) values[(size_t)step[STEP_PLACE] * count + t] = sum / (float)terms[t * TERM_NUMBERS + 3];
 }
 
-KERNEL(reduce_norm_fwd_f32, const float *x, double *squares, u32 length) {
+// The same in every thread of the block.
+__device__ __forceinline__ double sum_of_squares(const float *image, u32 length) {
   __shared__ double parts[256];
-  const float *image = x + (size_t)blockIdx.x * length;
   double sum = 0.0;
   for (u32 i = threadIdx.x; i < length; i += blockDim.x) sum += (double)image[i] * (double)image[i];
   parts[threadIdx.x] = sum;
@@ -85,12 +90,29 @@ KERNEL(reduce_norm_fwd_f32, const float *x, double *squares, u32 length) {
     if (threadIdx.x < half) parts[threadIdx.x] += parts[threadIdx.x + half];
     __syncthreads();
   }
-  if (threadIdx.x == 0) squares[blockIdx.x] = parts[0];
+  return parts[0];
+}
+
+KERNEL(reduce_norm_fwd_f32, const float *x, const u32 *step, double *squares, u32 length) {
+  double sum = sum_of_squares(x + (size_t)blockIdx.x * length, length);
+  if (threadIdx.x == 0) squares[step[STEP_PLACE] * gridDim.x + blockIdx.x] = sum;
+}
+
+KERNEL(reduce_guard_bwd_f32, float *gradient, float *scales, const u32 *step, double *squares, u32 length) {
+  float *image = gradient + (size_t)blockIdx.x * length;
+  double sum = sum_of_squares(image, length);
+  // Not of infinity, nor of what is no number.
+  bool is_finite = sum - sum == 0.0;
+  for (u32 i = threadIdx.x; i < length && !is_finite; i += blockDim.x) image[i] = 0.0f;
+  if (threadIdx.x == 0) {
+    squares[step[STEP_PLACE] * gridDim.x + blockIdx.x] = sum;
+    if (!is_finite) scales[blockIdx.x] *= 0.5f;
+  }
 }
 
 #define REDUCE(T, S)                                                                                                   \
   KERNEL(reduce_terms_bwd_##S, const T *a, const int *starts, const int *terms, const float *weights,                 \
-         const float *vectors, T *cotangent, float *table, u32 images, u32 rows, u32 channels) {                      \
-    reduce_terms<T>(a, starts, terms, weights, vectors, cotangent, table, images, rows, channels);                    \
+         const float *vectors, const float *scales, T *cotangent, float *table, u32 images, u32 rows, u32 channels) { \
+    reduce_terms<T>(a, starts, terms, weights, vectors, scales, cotangent, table, images, rows, channels);            \
   }
 FOR_DTYPES(REDUCE)

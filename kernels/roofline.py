@@ -3,6 +3,9 @@
 
     kernels/roofline.py             the tables of kernels/README.md
     kernels/roofline.py --kernels   what each kernel and the products add up to
+    kernels/roofline.py --predict NAME TYPE BATCH MEMORY SINGLE TENSOR
+                                    milliseconds of a step, for a benchmark that has measured the three rates
+    kernels/roofline.py --launches NAME     how often a step of a small network launches each kernel, for a test
 
 It goes through the networks as src/encoder/{resnet,vit,program}.rs do, forward and back, with the launches of
 src/ops/*/cuda.rs. A launch takes the longest of three: its bytes at the memory's rate, each array once; its
@@ -13,7 +16,7 @@ import sys
 
 # An H100 SXM as NVIDIA describes it. Bytes and operations a second; seconds a launch.
 MEMORY, SINGLE, TENSOR, FLOOR = 3.35e12, 67e12, 989e12, 3e-6
-SIZES = {"f32": 4, "bf16": 2}
+SIZES = {"f32": 4, "f16": 2, "bf16": 2}
 WINOGRAD_POSITIONS, WINOGRAD_CHANNELS = 144, 32
 
 Extent = collections.namedtuple("Extent", "n h w c")
@@ -30,6 +33,10 @@ def count(x):
 
 def mask(x):
     return 4 * rows(x) * -(-x.c // 32)
+
+
+def pooled(x):
+    return Extent(x.n, x.h // 2, x.w // 2, x.c)
 
 
 class Gpu:
@@ -53,6 +60,11 @@ class Gpu:
             size = self.e * count(y) * (3 if add else 2) + (mask(y) if relu else 0) + (4 * y.c if bias else 0)
             self.kernel("epilogue_fwd", size, 3 * count(y))
 
+    def finish_pooled(self, x):
+        y = pooled(x)
+        self.kernel("epilogue_pool_fwd", self.e * (count(x) + count(y)) + mask(x) + 4 * x.c, 3 * count(x))
+        return y
+
     def finish_back(self, dx, add, gate):
         if add or gate:
             size = self.e * count(dx) * (3 if add else 2) + (mask(dx) if gate else 0)
@@ -72,6 +84,10 @@ class Linear:
         gpu.finish(y, self.bias, add, relu)
         return y
 
+    def forward_pooled(self, gpu, x):
+        gpu.product(rows(x), self.inputs, self.outputs)
+        return gpu.finish_pooled(x._replace(c=self.outputs))
+
     def back(self, gpu, dy, _from, add=False, gate=False):
         dx = dy._replace(c=self.inputs)
         gpu.product(rows(dy), self.outputs, self.inputs)
@@ -90,10 +106,16 @@ class Patches:
 
         return Extent(x.n, side(x.h), side(x.w), self.linear.inputs)
 
-    def forward(self, gpu, x, add=False, relu=False):
+    def gather(self, gpu, x):
         r = self.rows(x)
         gpu.kernel("patches_fwd", gpu.e * (count(x) + count(r)), 0)
-        return self.linear.forward(gpu, r, add, relu)
+        return r
+
+    def forward(self, gpu, x, add=False, relu=False):
+        return self.linear.forward(gpu, self.gather(gpu, x), add, relu)
+
+    def forward_pooled(self, gpu, x):
+        return self.linear.forward_pooled(gpu, self.gather(gpu, x))
 
     def back(self, gpu, dy, x, add=False, gate=False):
         r = self.linear.back(gpu, dy, None)
@@ -108,10 +130,14 @@ class Spatial:
     def __init__(self, inputs, outputs):
         self.inputs, self.outputs, self.patches = inputs, outputs, Patches(inputs, outputs, 3, 1, 1)
 
-    def filter(self, gpu, x, outputs, bias, add, made, gate):
-        tiles, y = x.n * -(-x.h // 4) * -(-x.w // 4), x._replace(c=outputs)
+    def products(self, gpu, x, outputs):
+        tiles = x.n * -(-x.h // 4) * -(-x.w // 4)
         gpu.kernel("winograd_input_fwd", gpu.e * count(x) + 4 * 36 * tiles * x.c, 144 * tiles * x.c)
         gpu.product(tiles, x.c, outputs, 36, single=True)
+        return tiles, x._replace(c=outputs)
+
+    def filter(self, gpu, x, outputs, bias, add, made, gate):
+        tiles, y = self.products(gpu, x, outputs)
         size = 4 * 36 * tiles * outputs + gpu.e * count(y) * (2 if add else 1) + (4 * outputs if bias else 0)
         gpu.kernel("winograd_output_fwd", size + mask(y) * (made + gate), 100 * tiles * outputs)
         return y
@@ -121,10 +147,22 @@ class Spatial:
             return self.patches.forward(gpu, x, add, relu)
         return self.filter(gpu, x, self.outputs, True, add, relu, False)
 
+    def forward_pooled(self, gpu, x):
+        if x.h * x.w < WINOGRAD_POSITIONS:
+            return self.patches.forward_pooled(gpu, x)
+        tiles, full = self.products(gpu, x, self.outputs)
+        y = pooled(full)
+        size = 4 * 36 * tiles * self.outputs + gpu.e * count(y) + 4 * self.outputs + mask(full)
+        gpu.kernel("winograd_pool_fwd", size, 100 * tiles * self.outputs)
+        return y
+
     def back(self, gpu, dy, x, add=False, gate=False):
         if x.h * x.w < WINOGRAD_POSITIONS:
             return self.patches.back(gpu, dy, x, add, gate)
         return self.filter(gpu, dy, self.inputs, False, add, False, gate)
+
+
+AFFINE = (Linear, Patches, Spatial)
 
 
 def conv(inputs, outputs, k, stride, padding):
@@ -137,12 +175,13 @@ def conv(inputs, outputs, k, stride, padding):
 
 class Pool:
     def forward(self, gpu, x):
-        y = Extent(x.n, x.h // 2, x.w // 2, x.c)
+        y = pooled(x)
         gpu.kernel("pool_fwd", gpu.e * (count(x) + count(y)), count(x))
         return y
 
-    def back(self, gpu, dy, x):
-        gpu.kernel("pool_bwd", gpu.e * (count(x) + count(dy)), count(x))
+    def back(self, gpu, dy, x, add, gate):
+        size = gpu.e * (count(x) * (2 if add else 1) + count(dy)) + (mask(x) if gate else 0)
+        gpu.kernel("pool_bwd", size, 2 * count(x))
 
 
 class LayerNorm:
@@ -214,22 +253,33 @@ class Program:
         """Forward to the tap, which is read after its step, and back."""
         steps = self.steps[:tap]
         readers = [[i for i, s in enumerate(steps) if v in s[1:]] for v in range(tap + 1)]
-        extents, fused = [image], False
-        for i, (what, x, add) in enumerate(steps):
+        extents = [image]
+
+        def next_only(i):
+            return i + 1 < tap and readers[i + 1] == [i + 1]
+
+        while len(extents) <= tap:
+            i = len(extents) - 1
+            what, x, add = steps[i]
             y = extents[x]
             if what == "relu":
-                if not fused:
-                    gpu.finish(y, False, False, True)
-                fused = False
+                gpu.finish(y, False, False, True)
+                extents.append(y)
             elif what == "sum":
                 gpu.copy(y)
                 gpu.finish_back(y, True, False)
-            elif isinstance(what, (Linear, Patches, Spatial)):
-                fused = i + 1 < tap and steps[i + 1][0] == "relu" and readers[i + 1] == [i + 1]
-                y = what.forward(gpu, y, add is not None, fused)
+                extents.append(y)
+            elif isinstance(what, AFFINE):
+                rectified = next_only(i) and steps[i + 1][0] == "relu"
+                if rectified and add is None and next_only(i + 1) and isinstance(steps[i + 2][0], Pool):
+                    y = what.forward_pooled(gpu, y)
+                    full = Extent(y.n, extents[x].h, extents[x].w, y.c)
+                    extents += [full, full, y]
+                else:
+                    y = what.forward(gpu, y, add is not None, rectified)
+                    extents += [y, y] if rectified else [y]
             else:
-                y = what.forward(gpu, y)
-            extents.append(y)
+                extents.append(what.forward(gpu, y))
         term(gpu, extents[tap])
         self.back(gpu, steps, readers, extents, tap)
 
@@ -264,7 +314,7 @@ class Program:
                 add_to(add, dy)
             so_far = flowing[x] is not None
             gate = x > 0 and steps[x - 1][0] == "relu" and readers[x][0] == i
-            if isinstance(what, (Linear, Patches, Spatial)):
+            if isinstance(what, (*AFFINE, Pool)):
                 what.back(gpu, extents[i + 1], extents[x], so_far, gate)
             else:
                 what.back(gpu, extents[i + 1], extents[x])
@@ -287,11 +337,11 @@ def resnet(width, blocks, tap):
             halves = stage > 0 and block == 0
             y = program.push("relu", program.push(conv(channels, middle, 1, 1, 0), x))
             y = program.push("relu", program.push(conv(middle, middle, 3, 1, 1), y))
+            y = program.push(Pool(), y) if halves else y
             identity = x
             if halves or channels != 4 * middle:
                 identity = program.push(Pool(), x) if halves else x
                 identity = program.push(conv(channels, 4 * middle, 1, 1, 0), identity)
-            y = program.push(Pool(), y) if halves else y
             total = program.push(conv(middle, 4 * middle, 1, 1, 0), y, identity)
             if stage == 3 and block == tap:
                 return program, total
@@ -361,12 +411,45 @@ NETWORKS = [
 ]
 
 
+# Of tests/fixtures, and the embedded model; the taps that `percept render` takes by default.
+SMALL = {
+    "rn": (resnet(4, [1, 2, 1, 1], 0), 64),
+    "vit": (vit(128, 2, 16, 0), 64),
+    "mini": (resnet(24, [1, 2, 3, 1], 0), 64),
+}
+
+
+# Of benches/cuda.rs, by its names.
+TIMED = {
+    "RN50": NETWORKS[0][1:],
+    "RN50x4": NETWORKS[1][1:],
+    "ViT-B/32": NETWORKS[2][1:],
+    "a small ResNet": (resnet(32, [1, 2, 1, 1], 0), 64),
+    "a small ViT": (vit(128, 2, 16, 1), 64),
+}
+
+
+def predict(name, kind, n, memory, single, tensor):
+    """Milliseconds of a step at rates that were measured."""
+    launches = step(*TIMED[name], int(n), kind)
+    rates = {SINGLE: float(single), TENSOR: float(tensor)}
+    return 1e3 * sum(max(l.bytes / float(memory), l.operations / rates[l.rate], FLOOR) for l in launches)
+
+
 def main():
+    if "--predict" in sys.argv:
+        print(predict(*sys.argv[2:]))
+        return
+    if "--launches" in sys.argv:
+        network, side = SMALL[sys.argv[-1]]
+        names = collections.Counter(launch.name for launch in step(network, side, 1, "f32"))
+        print("\n".join(f"{name} {times}" for name, times in sorted(names.items())))
+        return
     print("| network | type | batch | kernels | cuBLAS | GB | GFLOP | predicted ms | of it at the floor, ms | "
           "without a floor, ms | images a second |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name, network, side in NETWORKS:
-        for kind in SIZES:
+        for kind in ["f32", "bf16"]:
             for n in [1, 32]:
                 launches = step(network, side, n, kind)
                 products = sum(launch.name == "cuBLAS" for launch in launches)

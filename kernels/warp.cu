@@ -21,7 +21,8 @@
 // Of an image, in `fills`: the kind, the bits of the value, the seed's lower and upper half.
 #define FILL_WORDS 4
 enum { FILL_CONSTANT = 0, FILL_REFLECT = 1, FILL_EDGE = 2, FILL_NOISE = 3 };
-// In `norm`, three numbers each: means, inverse deviations, and those that cotangents are multiplied by.
+// In `norm`, three numbers each: means and inverse deviations. `scales`: by which an image's cotangents were
+// multiplied, a power of two.
 
 // Further from the image than any output pixel reads.
 #define FAR_AWAY (1 << 20)
@@ -132,8 +133,8 @@ __device__ __forceinline__ float share(float point, int from, int to) {
 }
 
 template <typename T>
-__device__ __forceinline__ void warp_bwd(const T *dy, const float *maps, const u32 *fills, const float *norm, float *dx,
-                                         int images, int h, int w, int oh, int ow) {
+__device__ __forceinline__ void warp_bwd(const T *dy, const float *maps, const u32 *fills, const float *norm,
+                                         const float *scales, float *dx, int images, int h, int w, int oh, int ow) {
   int in = h * w, total = images * in;
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < total; i += gridDim.x * blockDim.x) {
     int image = i / in, pixel = i % in;
@@ -186,7 +187,8 @@ __device__ __forceinline__ void warp_bwd(const T *dy, const float *maps, const u
       }
     }
 #pragma unroll
-    for (int k = 0; k < 3; k++) dx[((size_t)image * 3 + k) * in + pixel] = sum[k] * norm[6 + k];
+    for (int k = 0; k < 3; k++)
+      dx[((size_t)image * 3 + k) * in + pixel] = sum[k] * (norm[3 + k] * (1.0f / scales[image]));
   }
 }
 
@@ -195,8 +197,8 @@ __device__ __forceinline__ void warp_bwd(const T *dy, const float *maps, const u
          int h, int w, int oh, int ow) {                                                                              \
     warp_fwd<T>(x, maps, fills, norm, y, images, h, w, oh, ow);                                                       \
   }                                                                                                                    \
-  KERNEL(warp_bwd_##S, const T *dy, const float *maps, const u32 *fills, const float *norm, float *dx, int images,    \
-         int h, int w, int oh, int ow) {                                                                              \
-    warp_bwd<T>(dy, maps, fills, norm, dx, images, h, w, oh, ow);                                                     \
+  KERNEL(warp_bwd_##S, const T *dy, const float *maps, const u32 *fills, const float *norm, const float *scales,      \
+         float *dx, int images, int h, int w, int oh, int ow) {                                                       \
+    warp_bwd<T>(dy, maps, fills, norm, scales, dx, images, h, w, oh, ow);                                             \
   }
 FOR_DTYPES(WARP)

@@ -8,7 +8,8 @@
 // f32 whatever the dtype: rounded to 16 bits there, results are off by 2 % (f16) and more (bf16) of the
 // largest. Input: reads 36/16 of the field, from L2 where tiles overlap, and writes 9 bytes a value.
 // Output: reads 9 bytes a value and writes E, its size; bias, residual, ReLU and mask, or sum and gate of
-// the way back, cost what they cost in epilogue.cu, without the pass.
+// the way back, cost what they cost in epilogue.cu, without the pass. `winograd_pool` goes on to the means of
+// 2x2 windows, of which a tile has four, and writes E / 4 and the mask.
 #include "prelude.cuh"
 
 // B^T d for one column or row of six.
@@ -70,8 +71,8 @@ __device__ __forceinline__ void winograd_input(const T *x, float *v, u32 images,
 }
 
 // m (36, tiles, c) to y (images, h, w, c). `bias`, `add`, `made` and `gate` may be null: a sum of rows,
-// a field to add, the mask that a ReLU writes, and the mask that gates.
-template <typename T>
+// a field to add, the mask that a ReLU writes, and the mask that gates. POOL: to y (images, h / 2, w / 2, c).
+template <typename T, bool POOL>
 __device__ __forceinline__ void winograd_output(const float *m, const float *bias, const T *add, T *y, u32 *made,
                                                 const u32 *gate, u32 images, u32 h, u32 w, u32 channels) {
   u32 across = (w + 3) / 4, down = (h + 3) / 4, tiles = images * down * across, groups = (channels + 31) / 32;
@@ -92,9 +93,10 @@ __device__ __forceinline__ void winograd_output(const float *m, const float *bia
 #pragma unroll
       for (int row = 0; row < 4; row++) part[row][column] = t[row];
     }
-    float shift = bias && is_there ? bias[channel] : 0.0f;
+    float shift = bias && is_there ? bias[channel] : 0.0f, sums[2];
 #pragma unroll
     for (int row = 0; row < 4; row++) {
+      if (row % 2 == 0) sums[0] = sums[1] = 0.0f;
       float t[4];
       from_winograd(part[row], t);
 #pragma unroll
@@ -110,7 +112,15 @@ __device__ __forceinline__ void winograd_output(const float *m, const float *bia
           value = value <= 0.0f ? 0.0f : value;
         }
         if (gate && !(gate[position * groups + group] >> lane & 1)) value = 0.0f;
-        if (is_there) y[at] = Stored<T>::of(value);
+        if (POOL) sums[column / 2] += value;
+        else if (is_there) y[at] = Stored<T>::of(value);
+      }
+      if (!POOL || row % 2 == 0) continue;
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        u32 oh = h / 2, ow = w / 2, oy = (top + row) / 2, ox = left / 2 + half;
+        if (is_there && oy < oh && ox < ow)
+          y[((size_t)(image * oh + oy) * ow + ox) * channels + channel] = Stored<T>::of(sums[half] * 0.25f);
       }
     }
   }
@@ -122,6 +132,10 @@ __device__ __forceinline__ void winograd_output(const float *m, const float *bia
   }                                                                                                                    \
   KERNEL(winograd_output_fwd_##S, const float *m, const float *bias, const T *add, T *y, u32 *made, const u32 *gate,  \
          u32 images, u32 h, u32 w, u32 channels) {                                                                     \
-    winograd_output<T>(m, bias, add, y, made, gate, images, h, w, channels);                                          \
+    winograd_output<T, false>(m, bias, add, y, made, gate, images, h, w, channels);                                   \
+  }                                                                                                                    \
+  KERNEL(winograd_pool_fwd_##S, const float *m, const float *bias, T *y, u32 *made, u32 images, u32 h, u32 w,         \
+         u32 channels) {                                                                                               \
+    winograd_output<T, true>(m, bias, (const T *)nullptr, y, made, nullptr, images, h, w, channels);                  \
   }
 FOR_DTYPES(WINOGRAD)

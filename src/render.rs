@@ -73,6 +73,15 @@ impl<'a> Renderer<'a> {
         self.model
     }
 
+    /// Whether GPUs record their steps as CUDA graphs; pictures do not depend on it.
+    #[must_use]
+    pub fn recording(self, records: bool) -> Self {
+        Self {
+            machine: self.machine.recording(records),
+            ..self
+        }
+    }
+
     /// Renders a batch and writes each picture with its sidecar; results come in the order of
     /// the jobs.
     pub fn render(&self, batch: &[(Recipe, PathBuf)], watch: &dyn Watch) -> Vec<Result<Finished>> {

@@ -8,10 +8,16 @@ mod ascent;
 #[path = "cuda/commands.rs"]
 mod commands;
 mod common;
+#[path = "cuda/gpu.rs"]
+mod gpu;
+#[path = "cuda/half.rs"]
+mod half;
 #[path = "cuda/images.rs"]
 mod images;
 #[path = "cuda/layers.rs"]
 mod layers;
+#[path = "common/networks.rs"]
+mod networks;
 #[path = "cuda/operations.rs"]
 mod operations;
 #[path = "cuda/reductions.rs"]
@@ -25,7 +31,7 @@ use percept::backend::cuda::{Float, Gpu, GpuField};
 use percept::backend::field::{Extent, Field};
 
 /// Set where a device must be there.
-const DEMANDED: &str = "PERCEPT_TEST_GPU";
+pub const DEMANDED: &str = "PERCEPT_TEST_GPU";
 
 /// The first device, or nothing but a remark.
 pub fn gpu() -> Option<Arc<Gpu>> {
@@ -37,6 +43,11 @@ pub fn gpu() -> Option<Arc<Gpu>> {
             None
         }
     }
+}
+
+/// Whether it is a GPU, and no CPU that acts as one.
+pub fn is_real(gpu: &Gpu) -> bool {
+    !gpu.name().unwrap().contains("acts as a GPU")
 }
 
 /// How far a result may be from the CPU's, as a share of the CPU's largest number: a few roundings

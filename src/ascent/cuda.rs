@@ -4,6 +4,8 @@
 
 mod batch;
 mod measure;
+mod scales;
+mod stepper;
 mod terms;
 
 use std::sync::Arc;
@@ -26,15 +28,12 @@ use batch::Batch;
 /// Steps after which the trace is read, and an ascent that went wrong is found out.
 const READ_EVERY: usize = 16;
 
-/// What `f16` cotangents are multiplied by on their way through the encoder: the mean over an
-/// activation's positions makes them small, and below 6e-8 they would vanish.
-const HALF_SCALE: f32 = 1024.0;
-
 /// A model on a device.
 pub struct GpuModel<'a> {
     model: &'a Model,
     gpu: Arc<Gpu>,
     program: Stored,
+    records: bool,
 }
 
 enum Stored {
@@ -58,12 +57,19 @@ impl<'a> GpuModel<'a> {
             model,
             gpu,
             program,
+            records: false,
         })
     }
 
     /// The device.
     pub fn device(&self) -> &Gpu {
         &self.gpu
+    }
+
+    /// Whether steps are recorded and launched as CUDA graphs; pictures do not depend on it.
+    #[must_use]
+    pub fn recording(self, records: bool) -> Self {
+        Self { records, ..self }
     }
 
     /// As [`super::ascend`]. Jobs that read the same taps climb together.
@@ -90,15 +96,9 @@ impl<'a> GpuModel<'a> {
         }
         for (taps, mut group) in groups {
             let outcome = match &self.program {
-                Stored::F32(program) => {
-                    self.climb(program, 1.0, settings, &taps, &mut group, watch)
-                }
-                Stored::F16(program) => {
-                    self.climb(program, HALF_SCALE, settings, &taps, &mut group, watch)
-                }
-                Stored::Bf16(program) => {
-                    self.climb(program, 1.0, settings, &taps, &mut group, watch)
-                }
+                Stored::F32(program) => self.climb(program, settings, &taps, &mut group, watch),
+                Stored::F16(program) => self.climb(program, settings, &taps, &mut group, watch),
+                Stored::Bf16(program) => self.climb(program, settings, &taps, &mut group, watch),
             };
             for climber in group {
                 results[climber.index] = Some(match (&outcome, climber.failed) {
@@ -125,21 +125,19 @@ impl<'a> GpuModel<'a> {
     fn climb<T: Float>(
         &self,
         program: &Program<Cuda<T>>,
-        scale: f32,
         settings: &Settings,
         taps: &[TapId],
         climbers: &mut [Climber],
         watch: &dyn Watch,
     ) -> Result<usize> {
-        let mut batch = Batch::new(self, program, scale, settings, taps, climbers)?;
+        let mut batch = Batch::new(self, program, settings, taps, climbers)?;
         let start = Instant::now();
         let mut steps_done = 0;
         for step in 0..settings.steps {
             if watch.should_stop() || climbers.iter().all(|climber| climber.failed.is_some()) {
                 break;
             }
-            let measured = batch.step(step, climbers)?;
-            batch.pending.push(measured);
+            batch.step(step, climbers)?;
             steps_done = step + 1;
             // The first step, too: a dead unit must not climb on.
             if step % READ_EVERY == 0 {
@@ -175,6 +173,8 @@ struct Climber<'a> {
     trace: Trace,
     rendered: Option<Tensor>,
     failed: Option<Error>,
+    /// Gradients that the device's type could not hold.
+    lost: usize,
 }
 
 impl<'a> Climber<'a> {
@@ -188,6 +188,7 @@ impl<'a> Climber<'a> {
             trace: Trace::default(),
             rendered: None,
             failed: None,
+            lost: 0,
         }
     }
 }

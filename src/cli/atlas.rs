@@ -20,7 +20,6 @@ use crate::atlas::{Entry, Folder, Outcome, Plan, Shard, Work};
 use crate::error::{Result, bail};
 use crate::model::Model;
 use crate::recipe::Request;
-use crate::render::Renderer;
 
 /// Render a whole layer, or any number of units, into a folder that can be continued
 ///
@@ -187,7 +186,7 @@ impl Atlas {
         if !self.quiet && work.done() > 0 {
             eprintln!("{} pictures are there, {left} to go", work.done());
         }
-        let renderer = Renderer::new(model, &device, dtype)?;
+        let renderer = self.recipe.device.renderer(model, &device, dtype)?;
         let batch = self.batch.images(&renderer, recipe, device.count(), left)?;
         let follow = Follow::new(left, steps, self.quiet);
         let outcome = work.run(&renderer, batch, &follow);

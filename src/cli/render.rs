@@ -96,7 +96,7 @@ impl Render {
             .recipe
             .device
             .resolve(Device::default(), Dtype::default());
-        let renderer = Renderer::new(&model, &device, dtype)?;
+        let renderer = self.recipe.device.renderer(&model, &device, dtype)?;
         let batch = match jobs.first() {
             Some((recipe, _)) => {
                 self.batch

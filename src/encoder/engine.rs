@@ -19,6 +19,16 @@ pub struct Back<'a, E: Engine> {
     pub gate: Option<&'a E::Mask>,
 }
 
+/// A layer of a map's ReLU, made in the map's pass.
+pub struct Rectified<E: Engine> {
+    /// The layer's output.
+    pub y: E::Field,
+    /// The ReLU's mask.
+    pub mask: E::Mask,
+    /// What the layer's pullback needs.
+    pub saved: E::Saved,
+}
+
 /// A device, or an element type of one.
 ///
 /// Fields are activations with the channels last. All operations treat the images of a batch
@@ -60,6 +70,15 @@ pub trait Engine: Sized + 'static {
         then: Back<Self>,
     ) -> Result<Self::Field>;
 
+    /// The map of `x`, its ReLU and a layer of that in one pass. Nothing where the engine has no such pass.
+    fn affine_relu_layer(
+        _affine: &Self::Affine,
+        _x: &Self::Field,
+        _layer: &Self::Layer,
+    ) -> Result<Option<Rectified<Self>>> {
+        Ok(None)
+    }
+
     /// The layer's output, and what its pullback needs, which may be `x` itself.
     fn layer(layer: &Self::Layer, x: &Arc<Self::Field>) -> Result<(Self::Field, Self::Saved)>;
 
@@ -68,6 +87,7 @@ pub trait Engine: Sized + 'static {
         layer: &Self::Layer,
         saved: &Self::Saved,
         dy: &Self::Field,
+        then: Back<Self>,
     ) -> Result<Self::Field>;
 
     /// The rectified field and its mask.

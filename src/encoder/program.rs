@@ -176,14 +176,14 @@ impl<E: Engine> Program<E> {
         uses
     }
 
-    /// Whether the step after `index` is a ReLU that is the only reader of what it makes.
-    fn is_rectified_at_once(&self, index: usize, uses: &[Option<usize>], taps: &[TapId]) -> bool {
+    /// Whether nothing but the step after `index` reads what the step at `index` makes.
+    fn is_read_by_next_only(&self, index: usize, alive: &Alive<E>, taps: &[TapId]) -> bool {
         let made = Value(index + 1);
-        let is_read = |tap: &TapId| self.tapped[tap.0] == made;
-        matches!(self.steps.get(index + 1), Some(Step::Relu(input)) if *input == made)
-            && uses[index + 2].is_some()
-            && uses[index + 1] == Some(index + 1)
-            && !taps.iter().any(is_read)
+        let is_input = |step: &Step<E>| step.inputs().any(|input| input == made);
+        self.steps.get(index + 1).is_some_and(is_input)
+            && alive.uses[index + 2].is_some()
+            && alive.uses[index + 1] == Some(index + 1)
+            && !taps.iter().any(|tap| self.tapped[tap.0] == made)
     }
 
     /// Runs the steps that `taps` depend on. A value is dropped after its last use.
@@ -197,61 +197,68 @@ impl<E: Engine> Program<E> {
             activations: Vec::with_capacity(taps.len()),
             saved: Vec::with_capacity(self.steps.len()),
         };
-        let mut rectified = None;
-        for (index, step) in self.steps.iter().enumerate() {
+        while let Some(step) = self.steps.get(run.saved.len()) {
+            let index = run.saved.len();
             if alive.uses[index + 1].is_none() {
                 run.saved.push(None);
                 continue;
             }
-            let (y, saved) = match step {
-                Step::Layer(layer, input) => {
-                    let (y, saved) = E::layer(layer, alive.value(*input)?)?;
-                    (y, Saved::Layer(saved))
-                }
-                Step::Affine(affine, input, add) => {
-                    let x = alive.value(*input)?;
-                    let add = add.map(|add| alive.value(add)).transpose()?;
-                    let relu = self.is_rectified_at_once(index, &alive.uses, taps);
-                    let (y, mask) = E::affine(affine, x, add.map(|add| &**add), relu)?;
-                    rectified = mask;
-                    (y, Saved::Affine(E::extent(x)))
-                }
-                Step::Sum(a, b) => {
-                    let mut sum = E::copy(alive.value(*a)?)?;
-                    E::add(&mut sum, alive.value(*b)?)?;
-                    (sum, Saved::Sum)
-                }
-                Step::Relu(input) => match rectified.take() {
-                    Some(mask) => {
-                        // The product before it has made this value already.
-                        alive.values[index + 1] = alive.values[input.0].take();
-                        let y = alive.value(Value(index + 1))?.clone();
-                        self.keep(index, taps, &y, &mut run);
-                        run.saved.push(Some(Saved::Relu(mask)));
-                        continue;
-                    }
-                    None => {
-                        let (y, mask) = E::relu(alive.value(*input)?)?;
-                        (y, Saved::Relu(mask))
-                    }
-                },
-            };
+            let (y, saved) = self.make(index, &alive, taps)?;
             let y = Arc::new(y);
-            self.keep(index, taps, &y, &mut run);
-            run.saved.push(Some(saved));
-            alive.values[index + 1] = Some(y);
+            run.saved.extend(saved.into_iter().map(Some));
+            let made = Value(run.saved.len());
+            for tap in taps {
+                if self.tapped[tap.0] == made {
+                    run.activations.push((*tap, y.clone()));
+                }
+            }
+            alive.values[made.0] = Some(y);
             alive.drop_after(index, step.inputs());
         }
         Ok(run)
     }
 
-    /// Keeps what a step made, if it is read at a tap.
-    fn keep(&self, index: usize, taps: &[TapId], y: &Arc<E::Field>, run: &mut Run<E>) {
-        for tap in taps {
-            if self.tapped[tap.0] == Value(index + 1) {
-                run.activations.push((*tap, y.clone()));
+    /// The value of the step at `index`, or, where what it makes goes through the steps after it in the
+    /// same pass, of the last of those; and what each of them saves.
+    fn make(
+        &self,
+        index: usize,
+        alive: &Alive<E>,
+        taps: &[TapId],
+    ) -> Result<(E::Field, Vec<Saved<E>>)> {
+        Ok(match &self.steps[index] {
+            Step::Layer(layer, input) => {
+                let (y, saved) = E::layer(layer, alive.value(*input)?)?;
+                (y, vec![Saved::Layer(saved)])
             }
-        }
+            Step::Affine(affine, input, add) => {
+                let x = alive.value(*input)?;
+                let add = add.map(|add| alive.value(add)).transpose()?;
+                let saved = Saved::Affine(E::extent(x));
+                let is_rectified = matches!(self.steps.get(index + 1), Some(Step::Relu(_)))
+                    && self.is_read_by_next_only(index, alive, taps);
+                if let (true, None, Some(Step::Layer(layer, _))) =
+                    (is_rectified, add, self.steps.get(index + 2))
+                    && self.is_read_by_next_only(index + 1, alive, taps)
+                    && let Some(made) = E::affine_relu_layer(affine, x, layer)?
+                {
+                    let of_layer = Saved::Layer(made.saved);
+                    return Ok((made.y, vec![saved, Saved::Relu(made.mask), of_layer]));
+                }
+                let (y, mask) = E::affine(affine, x, add.map(|add| &**add), is_rectified)?;
+                let saved = std::iter::once(saved).chain(mask.map(Saved::Relu));
+                (y, saved.collect())
+            }
+            Step::Sum(a, b) => {
+                let mut sum = E::copy(alive.value(*a)?)?;
+                E::add(&mut sum, alive.value(*b)?)?;
+                (sum, vec![Saved::Sum])
+            }
+            Step::Relu(input) => {
+                let (y, mask) = E::relu(alive.value(*input)?)?;
+                (y, vec![Saved::Relu(mask)])
+            }
+        })
     }
 }
 

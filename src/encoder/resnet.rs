@@ -171,6 +171,8 @@ impl<T: Real> Tower<'_, T> {
         let shortcut = (window > 1 || inputs != outputs)
             .then(|| widen("downsample.0", "downsample.1", inputs))
             .transpose()?;
+        // Right after its ReLU, which can take it along.
+        y = pooled(&mut self.program, y);
         let identity = match shortcut {
             Some(shortcut) => {
                 let x = pooled(&mut self.program, x);
@@ -178,7 +180,6 @@ impl<T: Real> Tower<'_, T> {
             }
             None => x,
         };
-        y = pooled(&mut self.program, y);
         let sum = self.program.affine_plus(y, last, identity);
         self.program
             .tap(format!("{name}.sum"), sum, outputs, layout);

@@ -52,6 +52,22 @@ impl<'a> Machine<'a> {
         Ok(Self { model })
     }
 
+    /// Whether GPUs record their steps.
+    #[cfg(feature = "cuda")]
+    pub fn recording(self, records: bool) -> Self {
+        let recording = |gpu: GpuModel<'a>| gpu.recording(records);
+        Self {
+            gpus: self.gpus.into_iter().map(recording).collect(),
+            ..self
+        }
+    }
+
+    /// Nothing that could.
+    #[cfg(not(feature = "cuda"))]
+    pub fn recording(self, _: bool) -> Self {
+        self
+    }
+
     /// As [`ascend`]; several GPUs share the jobs evenly.
     pub fn ascend(
         &self,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use percept::ascent::cuda::GpuModel;
-use percept::ascent::{Job, Rendered, Settings, ascend};
+use percept::ascent::{Job, Rendered, Settings, Trace, ascend};
 use percept::backend::cuda::Gpu;
 use percept::device::Dtype;
 use percept::model::{Model, Options};
@@ -162,6 +162,36 @@ fn a_second_run_makes_the_same_bytes() {
             let distance = distance(ours, gold);
             assert!(distance < within, "{dtype}: {distance}");
         }
+    }
+}
+
+/// Steps that were recorded and are launched again make the bytes that steps by themselves make: with redirected
+/// ReLUs first, with several taps, and with penalties; and so do they in `f16`, whose scales change on the way.
+#[test]
+fn recorded_steps_make_the_same_bytes() {
+    let Some(gpu) = gpu() else { return };
+    let model = Model::load("mini", Options::default()).unwrap();
+    let jobs = jobs(&[
+        "layer4.0.sum:655",
+        "layer3:12 + 0.5*layer4.0.sum:40 - 2*tv - 0.5*l2",
+        "-3*tv",
+    ]);
+    for (dtype, steps) in [(Dtype::F32, 7), (Dtype::F16, 19)] {
+        let run = |records| {
+            let there = GpuModel::upload(&model, gpu.clone(), dtype).unwrap();
+            let there = there.recording(records);
+            let rendered = unwrap(there.ascend(&settings(steps, DECAY_1), &jobs, &()));
+            let traced = |rendered: &Rendered| {
+                let Trace {
+                    objective,
+                    gradient_norm,
+                    ..
+                } = &rendered.trace;
+                (pixels(rendered), objective.clone(), gradient_norm.clone())
+            };
+            rendered.iter().map(traced).collect::<Vec<_>>()
+        };
+        assert!(run(true) == run(false), "{dtype}");
     }
 }
 

@@ -1,11 +1,20 @@
 //! The program on the device, and what it says where there is none.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
 use tempfile::TempDir;
 
 use super::common::{command, files, fixture, json, refusal, success};
-use super::gpu;
+use super::{gpu, is_real};
 
 const SHORT: [&str; 4] = ["--steps", "3", "--quiet", "--scale"];
+
+/// Whether the device is a CPU that acts as a GPU: it can be told to lack things, and counts launches.
+fn on_a_cpu() -> bool {
+    gpu().is_some_and(|gpu| !is_real(&gpu))
+}
 
 #[test]
 fn a_picture_of_a_gpu_can_be_replayed() {
@@ -84,8 +93,7 @@ fn a_vision_transformer_and_a_residual_network_render() {
 /// What the CPU that acts as a GPU can be told to lack.
 #[test]
 fn what_a_device_lacks_is_said_with_the_cure() {
-    let is_fake = gpu().is_some_and(|gpu| gpu.name().unwrap().contains("acts as a GPU"));
-    if !is_fake {
+    if !on_a_cpu() {
         return;
     }
     for (variable, value, device, words) in [
@@ -133,11 +141,96 @@ fn what_a_device_lacks_is_said_with_the_cure() {
     }
 }
 
+/// How often a step launches each kernel, as the CPU that acts as a GPU sees it.
+fn launches_of_a_step(arguments: &[&str]) -> BTreeMap<String, usize> {
+    let folder = TempDir::new().unwrap();
+    let count = |steps: &str| {
+        let log = folder.path().join(steps);
+        let fixed = ["render", "--device", "cuda", "--quiet", "--out", "."];
+        let mut command = command(
+            folder.path(),
+            &[&fixed, &["--steps", steps][..], arguments].concat(),
+        );
+        let output = command.env("FAKE_CUDA_LOG", &log).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let mut counts = BTreeMap::new();
+        for name in std::fs::read_to_string(log).unwrap().lines() {
+            let name = name.strip_suffix("_f32").unwrap_or(name);
+            *counts.entry(name.to_owned()).or_insert(0) += 1;
+        }
+        counts
+    };
+    let (mut more, fewer) = (count("3"), count("2"));
+    for (name, count) in &mut more {
+        *count -= fewer.get(name).unwrap_or(&0);
+    }
+    more.retain(|_, count| *count > 0);
+    more
+}
+
+/// The counts in `kernels/README.md` are those of `kernels/roofline.py`.
+#[test]
+fn a_step_launches_what_the_roofline_counts() {
+    if !on_a_cpu() {
+        return;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels/roofline.py");
+    for (name, model, unit) in [
+        ("rn", fixture("rn/openai.pt"), "3"),
+        ("vit", fixture("vit/openai.pt"), "3"),
+        ("mini", "mini".into(), "655"),
+    ] {
+        let mut python = Command::new("python3");
+        let Ok(counted) = python.arg(&script).args(["--launches", name]).output() else {
+            eprintln!("SKIPPED, no python3");
+            return;
+        };
+        let counted = String::from_utf8(counted.stdout).unwrap();
+        let counted: BTreeMap<String, usize> = counted
+            .lines()
+            .map(|line| line.split_once(' ').unwrap())
+            .map(|(name, count)| (name.to_owned(), count.parse().unwrap()))
+            .collect();
+        let model = model.display().to_string();
+        assert_eq!(
+            launches_of_a_step(&["--model", &model, unit]),
+            counted,
+            "{name}"
+        );
+    }
+}
+
+/// Where a ReLU's output is read by a pool alone, one pass makes both; not where it is read at a tap.
+#[test]
+fn a_tap_parts_a_relu_from_its_pool() {
+    if !on_a_cpu() {
+        return;
+    }
+    let counts = ["layer4.0.sum:3", "layer4.0.sum:3 + layer2.0.conv2:1"]
+        .map(|unit| launches_of_a_step(&["--model", "mini", unit]));
+    let [fused, parted] = counts.map(|counts| {
+        ["pool_fwd", "winograd_pool_fwd"].map(|name| counts.get(name).copied().unwrap_or(0))
+    });
+    assert_eq!(parted, [fused[0] + 1, fused[1] - 1]);
+}
+
+/// All steps but the first are one launch each.
+#[test]
+fn a_graph_stands_for_the_launches_of_a_step() {
+    if !on_a_cpu() {
+        return;
+    }
+    let alone = launches_of_a_step(&["655"]);
+    let mut recorded = launches_of_a_step(&["655", "--cuda-graph"]);
+    assert_eq!(recorded.remove("graph"), Some(1));
+    assert_eq!(recorded, alone);
+}
+
 /// Two devices share a batch, and make the pictures that one makes.
 #[test]
 fn several_devices_share_the_units() {
-    let is_fake = gpu().is_some_and(|gpu| gpu.name().unwrap().contains("acts as a GPU"));
-    if !is_fake {
+    if !on_a_cpu() {
         return;
     }
     let render = |device: &str| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
-use percept::backend::cuda::{Float, Gpu, GpuField};
+use percept::backend::cuda::{Float, Gpu, GpuField, GpuMask};
 use percept::backend::field::{Extent, Field};
 use percept::ops::attention::{self, Attention};
 use percept::ops::conv::Conv;
@@ -242,11 +242,56 @@ fn pooling<T: Float>(gpu: &Arc<Gpu>, images: usize) {
         let (dy, dy_here) = field::<T>(gpu, gold.extent, 0.8);
         let gold = pool::pullback(&dy_here, window, shape);
         check("pooling, back", &gold, || {
-            pool::cuda::pullback(&dy, window, shape).unwrap()
+            pool::cuda::pullback(&dy, window, shape, None, None).unwrap()
         });
     }
 }
 in_every_type!(pools, pooling);
+
+/// A convolution with its ReLU and the means of windows in one pass, against the three by themselves; the
+/// mask is the one of the ReLU by itself. Back, the spread of the means with a sum and the gate.
+fn rectified_pooling<T: Float>(gpu: &Arc<Gpu>, images: usize) {
+    for (kernel, stride, padding, height, width, inputs, outputs) in CONVOLUTIONS {
+        let weight = weights(&[outputs, inputs, kernel, kernel], 0.9);
+        let conv = Conv::<f32>::new(&weight, &tensor(&[outputs], 1.7), stride, padding).unwrap();
+        let there = conv.upload::<T>(gpu).unwrap();
+        let what = format!("pooled {kernel}x{kernel} convolution of {height}x{width}x{inputs}");
+        let (x, x_here) = field::<T>(gpu, extent(images, height, width, inputs), 0.2);
+        let then = Forward {
+            add: None,
+            relu: true,
+        };
+        let (y_here, mask_here) = conv.forward(&x_here, then);
+        check(&what, &pool::forward(&y_here, 2), || {
+            there.forward_pooled(&x).unwrap().0
+        });
+        let (_, mask) = there.forward_pooled(&x).unwrap();
+        let (_, alone) = there.forward(&x, None, true).unwrap();
+        let words = |mask: &GpuMask| mask.words.download().unwrap();
+        assert_eq!(words(&mask), words(&alone.unwrap()), "{what}");
+
+        let means = there.forward_pooled(&x).unwrap().0.extent;
+        let (dy, dy_here) = field::<T>(gpu, means, 0.8);
+        let (earlier, earlier_here) = field::<T>(gpu, y_here.extent, 5.1);
+        // The CPU's own mask, as rounding may turn a ReLU.
+        let mut gate_here = Field::any(y_here.extent);
+        gate_here.elements.copy_from_slice(&y_here.elements);
+        let (_, gate) =
+            relu::cuda::forward(&GpuField::<f32>::upload(gpu, &gate_here).unwrap()).unwrap();
+        for gated in [false, true] {
+            let mut gold = pool::pullback(&dy_here, 2, y_here.extent);
+            gold.add(&earlier_here);
+            if gated {
+                relu::gate(&mut gold, mask_here.as_ref().unwrap());
+            }
+            check(&format!("{what}, back"), &gold, || {
+                let gate = gated.then_some(&gate);
+                pool::cuda::pullback(&dy, 2, y_here.extent, Some(&earlier), gate).unwrap()
+            });
+        }
+    }
+}
+in_every_type!(rectified_pools, rectified_pooling);
 
 fn activation<T: Float>(gpu: &Arc<Gpu>, images: usize) {
     // A multiple of four numbers, and not.

@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use half::{bf16, f16};
 use percept::backend::cuda::launch::{
-    adam_fwd, penalty_bwd, reduce_norm_fwd, reduce_terms_bwd, reduce_values_fwd,
+    adam_fwd, penalty_bwd, reduce_guard_bwd, reduce_norm_fwd, reduce_terms_bwd, reduce_values_fwd,
 };
 use percept::backend::cuda::{Array, Float, Gpu, Grid};
 
 use super::{assert_close, extent, field, gpu, wave};
 
 const IMAGES: usize = 3;
+
+/// The words of a step that measures at a place.
+fn step(gpu: &Arc<Gpu>, place: u32) -> Array<u32> {
+    Array::upload(gpu, &[0.05f32.to_bits(), 0.3f32.to_bits(), place]).unwrap()
+}
 
 /// Lengths below, at and above the threads of a block, and of several rounds.
 const LENGTHS: [usize; 6] = [1, 31, 255, 256, 257, 1000];
@@ -21,21 +26,53 @@ fn norms_of_a_batch() {
     for length in LENGTHS {
         let x = wave(IMAGES * length, 0.4);
         let there = Array::upload(&gpu, &x).unwrap();
-        let mut squares = Array::<f64>::any(&gpu, IMAGES).unwrap();
+        let mut squares = Array::<f64>::any(&gpu, 2 * IMAGES).unwrap();
         reduce_norm_fwd(
             &gpu,
             Grid::blocks(IMAGES),
             (&there).into(),
+            (&step(&gpu, 1)).into(),
             (&mut squares).into(),
             length as u32,
         )
         .unwrap();
-        for (ours, image) in squares.download().unwrap().iter().zip(x.chunks(length)) {
+        let squares = squares.download().unwrap();
+        for (ours, image) in squares[IMAGES..].iter().zip(x.chunks(length)) {
             let gold: f64 = image.iter().map(|&x| f64::from(x).powi(2)).sum();
             assert!(
                 (ours - gold).abs() <= 1e-12 * gold,
                 "{ours} instead of {gold} for {length} numbers"
             );
+        }
+    }
+}
+
+/// A gradient that is not finite anywhere becomes zero, and its image's scale half of what it was.
+#[test]
+fn a_gradient_that_is_lost_is_put_right() {
+    let Some(gpu) = gpu() else { return };
+    for length in LENGTHS {
+        for wrong in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            let mut x = wave(IMAGES * length, 0.4);
+            x[2 * length - 1] = wrong;
+            let mut there = Array::upload(&gpu, &x).unwrap();
+            let mut scales = Array::upload(&gpu, &[2.0f32, 1024.0, 0.5]).unwrap();
+            let mut squares = Array::<f64>::any(&gpu, 2 * IMAGES).unwrap();
+            reduce_guard_bwd(
+                &gpu,
+                Grid::blocks(IMAGES),
+                (&mut there).into(),
+                (&mut scales).into(),
+                (&step(&gpu, 1)).into(),
+                (&mut squares).into(),
+                length as u32,
+            )
+            .unwrap();
+            assert_eq!(scales.download().unwrap(), [2.0, 512.0, 0.5]);
+            let squares = &squares.download().unwrap()[IMAGES..];
+            assert!(!squares[1].is_finite() && squares[0].is_finite() && squares[2].is_finite());
+            x[length..2 * length].fill(0.0);
+            assert_eq!(there.download().unwrap(), x);
         }
     }
 }
@@ -78,12 +115,13 @@ fn penalties_of_a_batch() {
         let there = Array::upload(&gpu, &x).unwrap();
         let weights_there = Array::upload(&gpu, &weights).unwrap();
         let mut gradient = Array::upload(&gpu, &before).unwrap();
-        let mut values = Array::<f32>::any(&gpu, 2 * IMAGES).unwrap();
+        let mut values = Array::<f32>::any(&gpu, 3 * 2 * IMAGES).unwrap();
         penalty_bwd(
             &gpu,
             Grid::blocks(IMAGES),
             (&there).into(),
             (&weights_there).into(),
+            (&step(&gpu, 2)).into(),
             (&mut gradient).into(),
             (&mut values).into(),
             h as u32,
@@ -91,6 +129,7 @@ fn penalties_of_a_batch() {
         )
         .unwrap();
         let (gradient, values) = (gradient.download().unwrap(), values.download().unwrap());
+        let values = &values[2 * 2 * IMAGES..];
         for image in 0..IMAGES {
             let pixels = image * length..(image + 1) * length;
             let (gold, slopes) = penalties(
@@ -122,7 +161,7 @@ fn steps_of_adam() {
         let numbers = [0.1, 0.7, 1.3, 1.9].map(|phase| wave(count, phase));
         let [x, m, v, g] = &numbers;
         let v: Vec<f32> = v.iter().map(|v| v.abs()).collect();
-        let (rate, correction) = (0.05, 0.3);
+        let (rate, correction) = (0.05f32, 0.3f32);
         let up = |numbers: &[f32]| Array::upload(&gpu, numbers).unwrap();
         let (mut x_there, mut m_there, mut v_there) = (up(x), up(m), up(&v));
         adam_fwd(
@@ -132,8 +171,7 @@ fn steps_of_adam() {
             (&mut m_there).into(),
             (&mut v_there).into(),
             (&up(g)).into(),
-            rate,
-            correction,
+            (&step(&gpu, 0)).into(),
             count as u32,
         )
         .unwrap();
@@ -200,11 +238,12 @@ fn terms_of_a_batch<T: Float>(gpu: &Arc<Gpu>) {
         ];
         let starts = [0, 3, 3, 6];
         let weights = wave(terms.len(), 1.2);
+        let scales = [0.5, 64.0, 2.0];
         let up = |numbers: &[f32]| Array::upload(gpu, numbers).unwrap();
         let terms_there = Array::upload(gpu, terms.as_flattened()).unwrap();
         let mut cotangent = Array::<T>::any(gpu, shape.count()).unwrap();
         let mut table = Array::<f32>::any(gpu, terms.len() * rows).unwrap();
-        let mut values = Array::<f32>::any(gpu, terms.len()).unwrap();
+        let mut values = Array::<f32>::any(gpu, 2 * terms.len()).unwrap();
         reduce_terms_bwd(
             gpu,
             Grid::warps(IMAGES * rows),
@@ -213,6 +252,7 @@ fn terms_of_a_batch<T: Float>(gpu: &Arc<Gpu>) {
             (&terms_there).into(),
             (&up(&weights)).into(),
             (&up(&vectors.concat())).into(),
+            (&up(&scales)).into(),
             (&mut cotangent).into(),
             (&mut table).into(),
             IMAGES as u32,
@@ -225,6 +265,7 @@ fn terms_of_a_batch<T: Float>(gpu: &Arc<Gpu>) {
             Grid::every_row(terms.len()),
             (&table).into(),
             (&terms_there).into(),
+            (&step(gpu, 1)).into(),
             (&mut values).into(),
             terms.len() as u32,
             rows as u32,
@@ -247,7 +288,8 @@ fn terms_of_a_batch<T: Float>(gpu: &Arc<Gpu>) {
                     let (value, slope) = term(terms[t], &numbers, &exact);
                     gold_values[t] += value / f64::from(terms[t][3]);
                     for (gold, slope) in gold[first..].iter_mut().zip(slope) {
-                        *gold += f64::from(weights[t]) * slope / f64::from(terms[t][3]);
+                        let weight = f64::from(weights[t]) * f64::from(scales[image]);
+                        *gold += weight * slope / f64::from(terms[t][3]);
                     }
                 }
             }
@@ -260,8 +302,8 @@ fn terms_of_a_batch<T: Float>(gpu: &Arc<Gpu>) {
             .map(T::value)
             .collect();
         assert_close::<T>("cotangents of terms", &ours, &single(&gold));
-        let ours = values.download().unwrap();
-        assert_close::<f32>("values of terms", &ours, &single(&gold_values));
+        let ours = &values.download().unwrap()[terms.len()..];
+        assert_close::<f32>("values of terms", ours, &single(&gold_values));
     }
 }
 

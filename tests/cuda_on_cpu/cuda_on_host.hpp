@@ -19,6 +19,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <ucontext.h>
 #include <utility>
@@ -76,9 +77,16 @@ struct Fiber {
   State state = State::Idle;
 };
 
+// A copy of a launch's arguments, and pointers to each.
+struct Arguments {
+  std::shared_ptr<void> values;
+  std::vector<void *> pointers;
+};
+
 struct Kernel {
   void *function;
   void (*call)(void *, void **);
+  std::shared_ptr<Arguments> (*keep)(void **);
 };
 
 inline std::map<std::string, Kernel> &kernels() {
@@ -254,12 +262,12 @@ inline Fiber *Block::add_fiber() {
   return fiber;
 }
 
-// The arguments as cuLaunchKernel gets them; empty, or what went wrong.
-inline std::string launch(Kernel kernel, void **arguments, Dim3 grid, Dim3 block, unsigned seed) {
+// Empty, or what went wrong.
+inline std::string launch(Kernel kernel, Arguments &arguments, Dim3 grid, Dim3 block, unsigned seed) {
   unsigned threads = block.x * block.y * block.z;
   if (threads == 0 || threads > 1024 || grid.y > 65535 || grid.z > 65535 || !grid.x || !grid.y || !grid.z)
     return "a grid or block of a size that no device has";
-  Block run(kernel, arguments, grid, block, seed);
+  Block run(kernel, arguments.pointers.data(), grid, block, seed);
   std::vector<uint64_t> blocks((uint64_t)grid.x * grid.y * grid.z);
   for (uint64_t i = 0; i < blocks.size(); i++) blocks[i] = i;
   std::mt19937_64 random(seed);
@@ -277,11 +285,20 @@ template <class... A, size_t... I> void call(void (*kernel)(A...), void **argume
   kernel(*static_cast<std::remove_reference_t<A> *>(arguments[I])...);
 }
 
+template <class... A, size_t... I>
+std::shared_ptr<Arguments> keep(void **arguments, std::index_sequence<I...>) {
+  auto values = std::make_shared<std::tuple<std::remove_reference_t<A>...>>(
+      *static_cast<std::remove_reference_t<A> *>(arguments[I])...);
+  std::vector<void *> pointers{(void *)&std::get<I>(*values)...};
+  return std::make_shared<Arguments>(Arguments{values, pointers});
+}
+
 template <class... A> int add(const char *name, void (*kernel)(A...)) {
   auto trampoline = [](void *function, void **arguments) {
     call(reinterpret_cast<void (*)(A...)>(function), arguments, std::index_sequence_for<A...>{});
   };
-  kernels()[name] = {reinterpret_cast<void *>(kernel), trampoline};
+  auto kept = [](void **arguments) { return keep<A...>(arguments, std::index_sequence_for<A...>{}); };
+  kernels()[name] = {reinterpret_cast<void *>(kernel), trampoline, kept};
   return 0;
 }
 

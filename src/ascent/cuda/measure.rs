@@ -14,6 +14,9 @@ pub struct Penalties {
     there: Array<f32>,
 }
 
+/// The penalties' values, two an image, and the squares of the gradient's norm with them, at each place.
+type OfPenalties = (Array<f32>, Array<f64>);
+
 impl Penalties {
     /// From the weights of L2 and total variation of every image; nothing where all are 0.
     ///
@@ -30,85 +33,128 @@ impl Penalties {
         }))
     }
 
-    /// Adds their gradients to that of square RGB images; their values, two an image.
+    /// Adds their gradients to that of square RGB images of `side` pixels; what is measured goes to the place
+    /// of the step.
     pub fn add(
         &self,
         rgb: &Array<f32>,
         gradient: &mut Array<f32>,
         side: usize,
-    ) -> Result<Array<f32>> {
-        let gpu = rgb.gpu();
-        let mut values = Array::any(gpu, 2 * self.weights.len())?;
+        step: &Array<u32>,
+        (values, squared): &mut OfPenalties,
+    ) -> Result<()> {
         penalty_bwd(
-            gpu,
+            rgb.gpu(),
             Grid::blocks(self.weights.len()),
             rgb.into(),
             (&self.there).into(),
-            gradient.into(),
-            (&mut values).into(),
+            step.into(),
+            (&mut *gradient).into(),
+            values.into(),
             size(side)?,
             size(side)?,
         )?;
-        Ok(values)
+        squares(gradient, 3 * side * side, step, squared)
+    }
+
+    /// Adds their values, two an image, to those of the images.
+    fn add_to(&self, sums: &mut [f64], values: &[f32]) {
+        let values = values.as_chunks::<2>().0;
+        for ((sum, weights), values) in sums.iter_mut().zip(&self.weights).zip(values) {
+            for (weight, &value) in weights.iter().zip(values) {
+                *sum += weight * f64::from(value);
+            }
+        }
     }
 }
 
-/// The square of each image's norm, `length` numbers an image.
-pub fn squares(x: &Array<f32>, images: usize, length: usize) -> Result<Array<f64>> {
-    let mut squares = Array::any(x.gpu(), images)?;
-    let grid = Grid::blocks(images);
+/// The square of each image's norm, `length` numbers an image, to the place of the step among `measured`.
+pub fn squares(
+    x: &Array<f32>,
+    length: usize,
+    step: &Array<u32>,
+    measured: &mut Array<f64>,
+) -> Result<()> {
     reduce_norm_fwd(
         x.gpu(),
-        grid,
+        Grid::blocks(x.len() / length),
         x.into(),
-        (&mut squares).into(),
+        step.into(),
+        measured.into(),
         size(length)?,
-    )?;
-    Ok(squares)
+    )
 }
 
-/// One step of a batch, on the device.
-pub struct Step {
+/// The measurements of some steps, each at its place.
+pub struct Measures {
+    images: usize,
     /// Of the terms that read each tap.
     pub values: Vec<Array<f32>>,
     /// Squares of the gradient's norm without penalties.
     pub of_units: Array<f64>,
-    /// The penalties' values, and squares of the norm with them.
-    pub penalties: Option<(Array<f32>, Array<f64>)>,
+    pub of_penalties: Option<OfPenalties>,
 }
 
-impl Step {
-    /// What it measured of each image; waits for the device.
-    pub fn read(
-        &self,
+impl Measures {
+    /// Room for so many steps of a batch.
+    ///
+    /// # Errors
+    /// When the device's memory is full.
+    pub fn new(
+        gpu: &Arc<Gpu>,
+        places: usize,
+        images: usize,
         terms: &[Terms],
         penalties: Option<&Penalties>,
-        images: usize,
-    ) -> Result<Vec<Measured>> {
-        let mut sums = vec![0.0; images];
+    ) -> Result<Self> {
+        let values = |terms: &Terms| Array::any(gpu, places * terms.count());
+        let of_penalties = || -> Result<OfPenalties> {
+            Ok((
+                Array::any(gpu, 2 * places * images)?,
+                Array::any(gpu, places * images)?,
+            ))
+        };
+        Ok(Self {
+            images,
+            values: terms.iter().map(values).collect::<Result<_>>()?,
+            of_units: Array::any(gpu, places * images)?,
+            of_penalties: penalties.map(|_| of_penalties()).transpose()?,
+        })
+    }
+
+    /// What the first `places` steps measured of each image; waits for the device.
+    pub fn read(
+        &self,
+        places: usize,
+        terms: &[Terms],
+        penalties: Option<&Penalties>,
+    ) -> Result<Vec<Vec<Measured>>> {
+        let images = self.images;
+        let mut sums = vec![vec![0.0; images]; places];
         for (terms, values) in terms.iter().zip(&self.values) {
-            terms.add_to(&mut sums, &values.download()?);
+            let values = values.download()?;
+            for (sums, values) in sums.iter_mut().zip(values.chunks(terms.count().max(1))) {
+                terms.add_to(sums, values);
+            }
         }
         let of_units = self.of_units.download()?;
         let mut norms = of_units.clone();
-        if let (Some(penalties), Some((values, squares))) = (penalties, &self.penalties) {
-            for ((sum, weights), values) in sums
-                .iter_mut()
-                .zip(&penalties.weights)
-                .zip(values.download()?.as_chunks::<2>().0)
-            {
-                for (weight, &value) in weights.iter().zip(values) {
-                    *sum += weight * f64::from(value);
-                }
+        if let (Some(penalties), Some((values, squares))) = (penalties, &self.of_penalties) {
+            let values = values.download()?;
+            for (sums, values) in sums.iter_mut().zip(values.chunks(2 * images)) {
+                penalties.add_to(sums, values);
             }
             norms = squares.download()?;
         }
-        Ok((0..images)
-            .map(|image| Measured {
-                value: sums[image],
-                norm_of_units: of_units[image].sqrt(),
-                norm: norms[image].sqrt(),
-            })
-            .collect())
+        let measured = |(place, sums): (usize, Vec<f64>)| {
+            let norm = |norms: &[f64], image: usize| norms[place * images + image].sqrt();
+            let of_image = |(image, value): (usize, f64)| Measured {
+                value,
+                norm_of_units: norm(&of_units, image),
+                norm: norm(&norms, image),
+            };
+            sums.into_iter().enumerate().map(of_image).collect()
+        };
+        Ok(sums.into_iter().enumerate().map(measured).collect())
     }
 }

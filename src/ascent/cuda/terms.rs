@@ -20,18 +20,18 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Of each image's readings those of `tap`; cotangents are multiplied by `scale`.
+    /// Of each image's readings those of `tap`.
     ///
     /// # Errors
     /// When the device's memory is full.
-    pub fn new(gpu: &Arc<Gpu>, tap: TapId, readings: &[Vec<Reading>], scale: f32) -> Result<Self> {
+    pub fn new(gpu: &Arc<Gpu>, tap: TapId, readings: &[Vec<Reading>]) -> Result<Self> {
         let (mut owners, mut starts) = (Vec::new(), vec![0]);
         let (mut numbers, mut weights) = (Vec::new(), Vec::new());
         let (mut vectors, mut count) = (Vec::new(), 0);
         for (image, readings) in readings.iter().enumerate() {
             for reading in readings.iter().filter(|reading| reading.tap == tap) {
                 owners.push((image, reading.weight));
-                weights.push(reading.weight as f32 * scale);
+                weights.push(reading.weight as f32);
                 let (kind, which, power) = match reading.what {
                     What::Unit(channel) => (0, channel, 0),
                     What::Direction(vector, power) => {
@@ -60,10 +60,22 @@ impl Terms {
         self.tap
     }
 
-    /// Each term's value, and the cotangent of the tap.
-    pub fn read<T: Float>(&self, a: &GpuField<T>) -> Result<(Array<f32>, GpuField<T>)> {
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// The cotangent of the tap, multiplied by each image's scale; each term's value goes to the place of the
+    /// step among `values`.
+    pub fn read<T: Float>(
+        &self,
+        a: &GpuField<T>,
+        scales: &Array<f32>,
+        step: &Array<u32>,
+        values: &mut Array<f32>,
+    ) -> Result<GpuField<T>> {
         let (gpu, extent) = (a.gpu(), a.extent);
-        let (rows, count) = (extent.positions(), self.owners.len());
+        let (rows, count) = (extent.positions(), self.count());
         let mut cotangent = GpuField::any(gpu, extent)?;
         let mut table = Array::any(gpu, count * rows)?;
         reduce_terms_bwd(
@@ -74,23 +86,24 @@ impl Terms {
             (&self.numbers).into(),
             (&self.weights).into(),
             (&self.vectors).into(),
+            scales.into(),
             (&mut cotangent.elements).into(),
             (&mut table).into(),
             size(extent.images)?,
             size(rows)?,
             size(extent.channels)?,
         )?;
-        let mut values = Array::any(gpu, count)?;
         reduce_values_fwd(
             gpu,
             Grid::every_row(count),
             (&table).into(),
             (&self.numbers).into(),
-            (&mut values).into(),
+            step.into(),
+            values.into(),
             size(count)?,
             size(rows)?,
         )?;
-        Ok((values, cotangent))
+        Ok(cotangent)
     }
 
     /// Adds the terms' values, weighted, to those of their images.

@@ -7,7 +7,7 @@ use cudarc::driver::{CudaSlice, DeviceRepr, ValidAsZeroBits};
 use half::{bf16, f16};
 
 use super::device::{Gpu, device_error};
-use crate::error::Result;
+use crate::error::{Result, bail};
 
 /// What an array can hold.
 pub trait Element: DeviceRepr + ValidAsZeroBits + Copy + Send + Sync + 'static {}
@@ -23,6 +23,8 @@ impl Element for bf16 {}
 pub trait Float: Element + std::fmt::Debug {
     /// The end of the names of kernels for it.
     const SUFFIX: &'static str;
+    /// Whether what is finite in `f32` may not be here.
+    const IS_NARROW: bool;
     #[doc(hidden)]
     const DATA_TYPE: cudaDataType;
 
@@ -35,6 +37,7 @@ pub trait Float: Element + std::fmt::Debug {
 
 impl Float for f32 {
     const SUFFIX: &'static str = "f32";
+    const IS_NARROW: bool = false;
     const DATA_TYPE: cudaDataType = cudaDataType::CUDA_R_32F;
 
     fn of(value: f32) -> Self {
@@ -48,6 +51,7 @@ impl Float for f32 {
 
 impl Float for f16 {
     const SUFFIX: &'static str = "f16";
+    const IS_NARROW: bool = true;
     const DATA_TYPE: cudaDataType = cudaDataType::CUDA_R_16F;
 
     fn of(value: f32) -> Self {
@@ -61,6 +65,7 @@ impl Float for f16 {
 
 impl Float for bf16 {
     const SUFFIX: &'static str = "bf16";
+    const IS_NARROW: bool = false;
     const DATA_TYPE: cudaDataType = cudaDataType::CUDA_R_16BF;
 
     fn of(value: f32) -> Self {
@@ -122,11 +127,28 @@ impl<T: Element> Array<T> {
     pub fn upload(gpu: &Arc<Gpu>, elements: &[T]) -> Result<Self> {
         let mut array = Self::any(gpu, elements.len())?;
         if !elements.is_empty() {
-            gpu.stream
-                .memcpy_htod(elements, &mut array.slice)
-                .map_err(device_error)?;
+            array.set(elements)?;
         }
         Ok(array)
+    }
+
+    /// Overwrites the first elements.
+    ///
+    /// # Errors
+    /// When there are more than the array has (a defect of the caller), or the device failed.
+    pub fn set(&mut self, elements: &[T]) -> Result<()> {
+        if elements.len() > self.len() {
+            bail!(
+                Internal,
+                "{} elements do not fit an array of {}",
+                elements.len(),
+                self.len()
+            );
+        }
+        self.gpu
+            .stream
+            .memcpy_htod(elements, &mut self.slice)
+            .map_err(device_error)
     }
 
     /// The elements in the host's memory; waits for what computes them.

@@ -1,12 +1,16 @@
 //! Opening a device, and what its errors mean.
 
 use std::collections::HashMap;
+use std::ffi::c_void;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::cublas::CudaBlas;
 use cudarc::cublas::result::CublasError;
+use cudarc::cublas::sys::cublasSetWorkspace_v2;
 use cudarc::driver::sys::CUresult;
-use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DriverError};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, DriverError,
+};
 use cudarc::nvrtc::Ptx;
 
 use crate::backend::memory::Meter;
@@ -18,12 +22,19 @@ const MODULES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/modules.rs"
 /// The oldest compute capability that the kernels are compiled for (Ampere).
 const OLDEST: (i32, i32) = (8, 0);
 
+/// Bytes that cuBLAS may use beside its arguments, as its documentation recommends them. Its own it would
+/// allocate anew in every record of launches, and choose products by.
+const WORKSPACE: usize = 4 << 20;
+/// From compute capability 9 on.
+const WORKSPACE_FROM_HOPPER: usize = 32 << 20;
+
 /// One device: its stream, its cuBLAS, and its kernels, each loaded once.
 pub struct Gpu {
     pub(super) context: Arc<CudaContext>,
     pub(super) stream: Arc<CudaStream>,
     pub(super) blas: CudaBlas,
     meter: Meter,
+    _workspace: CudaSlice<u8>,
     modules: Mutex<HashMap<&'static str, Arc<CudaModule>>>,
     functions: Mutex<HashMap<String, CudaFunction>>,
 }
@@ -71,13 +82,27 @@ impl Gpu {
         }
         // SAFETY: all work on this device goes to the one stream below, so no event has to order it.
         unsafe { context.disable_event_tracking() };
-        let stream = context.default_stream();
+        // Not the default one, on which nothing can be recorded.
+        let stream = context.new_stream().map_err(device_error)?;
         let blas = CudaBlas::new(stream.clone()).map_err(blas_error)?;
+        let bytes = match capability.0 {
+            ..9 => WORKSPACE,
+            _ => WORKSPACE_FROM_HOPPER,
+        };
+        // SAFETY: any bytes do; they are cuBLAS's to write.
+        let workspace = unsafe { stream.alloc::<u8>(bytes) }.map_err(device_error)?;
+        // SAFETY: as many bytes on this device, which live as long as the handle, beside it.
+        unsafe {
+            let pointer = workspace.device_ptr(&stream).0 as *mut c_void;
+            cublasSetWorkspace_v2(*blas.handle(), pointer, bytes).result()
+        }
+        .map_err(blas_error)?;
         Ok(Arc::new(Self {
             context,
             stream,
             blas,
             meter: Meter::new(),
+            _workspace: workspace,
             modules: Mutex::default(),
             functions: Mutex::default(),
         }))
@@ -101,6 +126,14 @@ impl Gpu {
         self.stream.synchronize().map_err(device_error)?;
         let (free, _) = self.context.mem_get_info().map_err(device_error)?;
         Ok(free)
+    }
+
+    /// Waits until all that was asked of the device is done.
+    ///
+    /// # Errors
+    /// When some of it failed.
+    pub fn wait(&self) -> Result<()> {
+        self.stream.synchronize().map_err(device_error)
     }
 
     /// A kernel of a file of `kernels/`.

@@ -76,6 +76,8 @@ impl<T: Float> GpuField<T> {
 /// What a ReLU remembers: `ceil(channels / 32)` words a row, bit `c % 32` of word `c / 32` set where
 /// channel `c` was active.
 pub struct GpuMask {
+    /// The sizes of the field.
+    pub extent: Extent,
     /// All rows' words.
     pub words: Array<u32>,
 }
@@ -87,6 +89,7 @@ impl GpuMask {
     /// When the device's memory is full.
     pub fn any(gpu: &Arc<Gpu>, extent: Extent) -> Result<Self> {
         Ok(Self {
+            extent,
             words: Array::any(gpu, Self::words(extent))?,
         })
     }

@@ -83,10 +83,11 @@ macro_rules! suffix {
 
 kernels! {
     "adam" {
-        fn adam_fwd(parameters: Out<f32>, first: Out<f32>, second: Out<f32>, gradient: In<f32>, rate: f32, correction: f32, count: u32);
+        fn adam_fwd(parameters: Out<f32>, first: Out<f32>, second: Out<f32>, gradient: In<f32>, step: In<u32>, count: u32);
     }
     "epilogue" {
         fn epilogue_fwd<T>(x: In<T>, bias: In<f32>, add: In<T>, y: Out<T>, mask: Out<u32>, rows: u32, channels: u32);
+        fn epilogue_pool_fwd<T>(x: In<T>, bias: In<f32>, y: Out<T>, mask: Out<u32>, images: u32, h: u32, w: u32, channels: u32);
         fn epilogue_bwd<T>(dy: In<T>, add: In<T>, mask: In<u32>, dx: Out<T>, rows: u32, channels: u32);
         fn relu_alive_bwd<T>(dy: In<T>, mask: In<u32>, alive: Out<u32>, rows: u32, channels: u32);
         fn relu_redirect_bwd<T>(dy: In<T>, mask: In<u32>, alive: In<u32>, dx: Out<T>, images: u32, rows: u32, channels: u32);
@@ -110,16 +111,17 @@ kernels! {
         fn patches_bwd<T>(rows: In<T>, dx: Out<T>, images: u32, h: u32, w: u32, channels: u32, k: u32, stride: u32, padding: u32, oh: u32, ow: u32);
     }
     "penalty" {
-        fn penalty_bwd(rgb: In<f32>, weights: In<f32>, gradient: Out<f32>, values: Out<f32>, h: u32, w: u32);
+        fn penalty_bwd(rgb: In<f32>, weights: In<f32>, step: In<u32>, gradient: Out<f32>, values: Out<f32>, h: u32, w: u32);
     }
     "pool" {
         fn pool_fwd<T>(x: In<T>, y: Out<T>, images: u32, h: u32, w: u32, channels: u32, k: u32);
-        fn pool_bwd<T>(dy: In<T>, dx: Out<T>, images: u32, h: u32, w: u32, channels: u32, k: u32);
+        fn pool_bwd<T>(dy: In<T>, add: In<T>, gate: In<u32>, dx: Out<T>, images: u32, h: u32, w: u32, channels: u32, k: u32);
     }
     "reduce" {
-        fn reduce_terms_bwd<T>(a: In<T>, starts: In<i32>, terms: In<i32>, weights: In<f32>, vectors: In<f32>, cotangent: Out<T>, table: Out<f32>, images: u32, rows: u32, channels: u32);
-        fn reduce_values_fwd(table: In<f32>, terms: In<i32>, values: Out<f32>, count: u32, rows: u32);
-        fn reduce_norm_fwd(x: In<f32>, squares: Out<f64>, length: u32);
+        fn reduce_terms_bwd<T>(a: In<T>, starts: In<i32>, terms: In<i32>, weights: In<f32>, vectors: In<f32>, scales: In<f32>, cotangent: Out<T>, table: Out<f32>, images: u32, rows: u32, channels: u32);
+        fn reduce_values_fwd(table: In<f32>, terms: In<i32>, step: In<u32>, values: Out<f32>, count: u32, rows: u32);
+        fn reduce_norm_fwd(x: In<f32>, step: In<u32>, squares: Out<f64>, length: u32);
+        fn reduce_guard_bwd(gradient: Out<f32>, scales: Out<f32>, step: In<u32>, squares: Out<f64>, length: u32);
     }
     "softmax" {
         fn softmax_fwd<T>(s: In<T>, p: Out<T>, scale: f32, rows: u32, keys: u32);
@@ -147,10 +149,11 @@ kernels! {
     }
     "warp" {
         fn warp_fwd<T>(x: In<f32>, maps: In<f32>, fills: In<u32>, norm: In<f32>, y: Out<T>, images: i32, h: i32, w: i32, oh: i32, ow: i32);
-        fn warp_bwd<T>(dy: In<T>, maps: In<f32>, fills: In<u32>, norm: In<f32>, dx: Out<f32>, images: i32, h: i32, w: i32, oh: i32, ow: i32);
+        fn warp_bwd<T>(dy: In<T>, maps: In<f32>, fills: In<u32>, norm: In<f32>, scales: In<f32>, dx: Out<f32>, images: i32, h: i32, w: i32, oh: i32, ow: i32);
     }
     "winograd" {
         fn winograd_input_fwd<T>(x: In<T>, v: Out<f32>, images: u32, h: u32, w: u32, channels: u32);
         fn winograd_output_fwd<T>(m: In<f32>, bias: In<f32>, add: In<T>, y: Out<T>, made: Out<u32>, gate: In<u32>, images: u32, h: u32, w: u32, channels: u32);
+        fn winograd_pool_fwd<T>(m: In<f32>, bias: In<f32>, y: Out<T>, made: Out<u32>, images: u32, h: u32, w: u32, channels: u32);
     }
 }

@@ -8,6 +8,7 @@ mod arguments;
 pub mod array;
 pub mod device;
 pub mod field;
+mod graph;
 pub mod launch;
 pub mod product;
 
@@ -15,3 +16,4 @@ pub use arguments::{Grid, In, Out};
 pub use array::{Array, Element, Float};
 pub use device::Gpu;
 pub use field::{GpuField, GpuMask};
+pub use graph::Graph;

@@ -81,8 +81,15 @@ impl<T: Real> Engine for Cpu<T> {
         layer.forward_any(x)
     }
 
-    fn layer_pullback(layer: &Self::Layer, saved: &AnySaved, dy: &Field<T>) -> Result<Field<T>> {
-        layer.pullback_any(&**saved, dy)
+    fn layer_pullback(
+        layer: &Self::Layer,
+        saved: &AnySaved,
+        dy: &Field<T>,
+        then: Back<Self>,
+    ) -> Result<Field<T>> {
+        let mut dx = layer.pullback_any(&**saved, dy)?;
+        then.finish(&mut dx)?;
+        Ok(dx)
     }
 
     fn relu(x: &Field<T>) -> Result<(Field<T>, Mask)> {

@@ -5,7 +5,7 @@ mod layers;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{Back, Cpu, Engine};
+use super::{Back, Cpu, Engine, Rectified};
 use crate::backend::cpu::Real;
 use crate::backend::cuda::{Float, Gpu, GpuField, GpuMask};
 use crate::backend::field::Extent;
@@ -89,6 +89,17 @@ impl<T: Float> Engine for Cuda<T> {
         }
     }
 
+    fn affine_relu_layer(
+        affine: &GpuAffine<T>,
+        x: &GpuField<T>,
+        layer: &GpuLayer<T>,
+    ) -> Result<Option<Rectified<Self>>> {
+        match affine {
+            GpuAffine::Conv(conv) => layer.of_rectified(conv, x),
+            GpuAffine::Linear(_) => Ok(None),
+        }
+    }
+
     fn layer(layer: &GpuLayer<T>, x: &Arc<GpuField<T>>) -> Result<(GpuField<T>, Saved<T>)> {
         layer.forward(x)
     }
@@ -97,8 +108,9 @@ impl<T: Float> Engine for Cuda<T> {
         layer: &GpuLayer<T>,
         saved: &Saved<T>,
         dy: &GpuField<T>,
+        Back { add, gate }: Back<Self>,
     ) -> Result<GpuField<T>> {
-        layer.pullback(saved, dy)
+        layer.pullback(saved, dy, add, gate)
     }
 
     fn relu(x: &GpuField<T>) -> Result<(GpuField<T>, GpuMask)> {

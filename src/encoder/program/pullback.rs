@@ -36,8 +36,8 @@ impl<E: Engine> Program<E> {
             let saved = run.saved[index].as_ref().ok_or_else(lost)?;
             match (step, saved) {
                 (Step::Layer(layer, input), Saved::Layer(saved)) => {
-                    let mut dx = E::layer_pullback(layer, saved, &dy)?;
-                    flowing.last_words(run, index, *input).finish(&mut dx)?;
+                    let then = flowing.last_words(run, index, *input);
+                    let dx = E::layer_pullback(layer, saved, &dy, then)?;
                     flowing.set(*input, dx, index);
                 }
                 (Step::Affine(affine, input, add), Saved::Affine(extent)) => {

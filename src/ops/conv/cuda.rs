@@ -63,6 +63,16 @@ impl<T: Float> GpuConv<T> {
         }
     }
 
+    /// The means of its ReLU over windows of [`POOL_WINDOW`](crate::ops::relu::cuda::POOL_WINDOW), and the
+    /// ReLU's mask.
+    pub fn forward_pooled(&self, x: &GpuField<T>) -> Result<(GpuField<T>, GpuMask)> {
+        match self {
+            Self::Pointwise(linear) => linear.forward_pooled(x),
+            Self::Patches(patches) => patches.forward_pooled(x),
+            Self::Spatial(spatial) => spatial.forward_pooled(x),
+        }
+    }
+
     /// As the CPU's pullback.
     pub fn pullback(
         &self,
@@ -126,9 +136,16 @@ impl<T: Float> GpuPatches<T> {
         add: Option<&GpuField<T>>,
         relu: bool,
     ) -> Result<(GpuField<T>, Option<GpuMask>)> {
+        self.linear.forward(&self.rows(x)?, add, relu)
+    }
+
+    fn forward_pooled(&self, x: &GpuField<T>) -> Result<(GpuField<T>, GpuMask)> {
+        self.linear.forward_pooled(&self.rows(x)?)
+    }
+
+    fn rows(&self, x: &GpuField<T>) -> Result<GpuField<T>> {
         let to = self.window.patches(x.extent);
-        let rows = self.run(patches_fwd, x, to, x.extent)?;
-        self.linear.forward(&rows, add, relu)
+        self.run(patches_fwd, x, to, x.extent)
     }
 
     fn pullback(

@@ -9,7 +9,7 @@ use crate::backend::cpu::Real;
 use crate::backend::cuda::product::{Matrices, Product};
 use crate::backend::cuda::{Array, Float, Gpu, GpuField, GpuMask};
 use crate::error::Result;
-use crate::ops::relu::cuda::{finish, finish_pullback};
+use crate::ops::relu::cuda::{finish, finish_pooled, finish_pullback};
 
 /// A frozen affine map in a device's memory.
 pub struct GpuLinear<T: Float> {
@@ -58,6 +58,17 @@ impl<T: Float> GpuLinear<T> {
         add: Option<&GpuField<T>>,
         relu: bool,
     ) -> Result<(GpuField<T>, Option<GpuMask>)> {
+        let mut y = self.product(x)?;
+        let mask = finish(&mut y, self.bias.as_ref(), add, relu)?;
+        Ok((y, mask))
+    }
+
+    /// Channels `in` to `out`, a ReLU, and its means over windows; and the ReLU's mask.
+    pub fn forward_pooled(&self, x: &GpuField<T>) -> Result<(GpuField<T>, GpuMask)> {
+        finish_pooled(&self.product(x)?, self.bias.as_ref())
+    }
+
+    fn product(&self, x: &GpuField<T>) -> Result<GpuField<T>> {
         let gpu = x.gpu();
         let mut y = GpuField::any(gpu, x.extent.with_channels(self.outputs))?;
         Product::new(x.extent.rows(), self.inputs, self.outputs).run(
@@ -66,8 +77,7 @@ impl<T: Float> GpuLinear<T> {
             (&self.weight, Matrices::ONE),
             (&mut y.elements, Matrices::ONE),
         )?;
-        let mask = finish(&mut y, self.bias.as_ref(), add, relu)?;
-        Ok((y, mask))
+        Ok(y)
     }
 
     /// `dx = dy . W`, plus `add`, gated.

@@ -8,7 +8,8 @@ use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::threads::each_row;
 
-fn pooled(extent: Extent, window: usize) -> Extent {
+/// The extent of the means over windows of an extent.
+pub(super) fn pooled(extent: Extent, window: usize) -> Extent {
     Extent {
         height: extent.height / window,
         width: extent.width / window,

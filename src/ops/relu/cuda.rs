@@ -1,10 +1,15 @@
 //! ReLU, gate and what else follows a product, on a GPU (`kernels/epilogue.cu`).
 
 use crate::backend::cuda::launch::{
-    epilogue_bwd, epilogue_fwd, relu_alive_bwd, relu_redirect_bwd, size,
+    epilogue_bwd, epilogue_fwd, epilogue_pool_fwd, relu_alive_bwd, relu_redirect_bwd, size,
 };
 use crate::backend::cuda::{Array, Float, GpuField, GpuMask, Grid, Out};
+use crate::backend::field::Extent;
 use crate::error::Result;
+use crate::ops::pool::pooled;
+
+/// Side of the windows whose means can be taken along with a ReLU.
+pub const POOL_WINDOW: usize = 2;
 
 /// `y + bias + add`, then a ReLU if it is asked for, in place; and the ReLU's mask.
 pub fn finish<T: Float>(
@@ -31,6 +36,34 @@ pub fn finish<T: Float>(
         size(extent.channels)?,
     )?;
     Ok(mask)
+}
+
+/// The means of `ReLU(x + bias)` over windows of [`POOL_WINDOW`], and the ReLU's mask.
+pub fn finish_pooled<T: Float>(
+    x: &GpuField<T>,
+    bias: Option<&Array<f32>>,
+) -> Result<(GpuField<T>, GpuMask)> {
+    let (gpu, extent) = (x.gpu(), x.extent);
+    let mut y = GpuField::any(gpu, pooled(extent, POOL_WINDOW))?;
+    let mut mask = GpuMask::any(gpu, extent)?;
+    let windows = Extent {
+        height: extent.height.div_ceil(POOL_WINDOW),
+        width: extent.width.div_ceil(POOL_WINDOW),
+        ..extent
+    };
+    epilogue_pool_fwd(
+        gpu,
+        Grid::warps(GpuMask::words(windows)),
+        (&x.elements).into(),
+        bias.into(),
+        (&mut y.elements).into(),
+        (&mut mask.words).into(),
+        size(extent.images)?,
+        size(extent.height)?,
+        size(extent.width)?,
+        size(extent.channels)?,
+    )?;
+    Ok((y, mask))
 }
 
 /// `dx + add`, then zero where the mask says inactive, in place.

@@ -16,8 +16,7 @@ pub struct GpuWarp {
     maps: Array<f32>,
     /// Of each image: the kind of fill, the bits of its value, the halves of its seed.
     fills: Array<u32>,
-    /// Of each channel the mean; the inverse deviation; the same for the pullback, which also takes a
-    /// scale off.
+    /// Of each channel the mean, and the inverse deviation.
     norm: Array<f32>,
 }
 
@@ -46,23 +45,15 @@ fn fill_words(fill: Fill) -> [u32; 4] {
 }
 
 impl Warp {
-    /// The same warp on a device; its pullback divides by `scale`, by which a loss was multiplied.
+    /// The same warp on a device.
     ///
     /// # Errors
     /// When a map has no inverse, or the device's memory is full.
-    pub fn upload(&self, gpu: &Arc<Gpu>, scale: f32) -> Result<GpuWarp> {
-        let mut maps = Vec::with_capacity(10 * self.samplings.len());
-        for sampling in &self.samplings {
-            maps.extend(map_numbers(sampling)?);
-        }
-        let fills: Vec<u32> = self
-            .samplings
-            .iter()
-            .flat_map(|s| fill_words(s.fill))
-            .collect();
+    pub fn upload(&self, gpu: &Arc<Gpu>) -> Result<GpuWarp> {
+        let (maps, fills) = self.numbers()?;
         let inverse = self.deviation.map(|deviation| (1.0 / deviation) as f32);
         let mean = self.mean.map(|mean| mean as f32);
-        let norm = [mean, inverse, inverse.map(|inverse| inverse / scale)];
+        let norm = [mean, inverse];
         Ok(GpuWarp {
             output: self.size,
             images: self.samplings.len(),
@@ -73,7 +64,26 @@ impl Warp {
     }
 }
 
+impl Warp {
+    /// What the device has of each image: the maps' numbers, and the fills' words.
+    fn numbers(&self) -> Result<(Vec<f32>, Vec<u32>)> {
+        let maps: Result<Vec<[f32; 10]>> = self.samplings.iter().map(map_numbers).collect();
+        let fills = self.samplings.iter().flat_map(|s| fill_words(s.fill));
+        Ok((maps?.into_flattened(), fills.collect()))
+    }
+}
+
 impl GpuWarp {
+    /// Takes over the samplings of another warp, of as many images.
+    ///
+    /// # Errors
+    /// When a map has no inverse, or there are more images than before (a defect of the caller).
+    pub fn set(&mut self, warp: &Warp) -> Result<()> {
+        let (maps, fills) = warp.numbers()?;
+        self.maps.set(&maps)?;
+        self.fills.set(&fills)
+    }
+
     /// RGB planes `(n, 3, height, width)` to the encoder's input.
     pub fn forward<T: Float>(
         &self,
@@ -105,10 +115,12 @@ impl GpuWarp {
         Ok(y)
     }
 
-    /// The cotangent of RGB planes `(n, 3, height, width)`.
+    /// The cotangent of RGB planes `(n, 3, height, width)`, from one that was multiplied by a power of two
+    /// for each image.
     pub fn pullback<T: Float>(
         &self,
         dy: &GpuField<T>,
+        scales: &Array<f32>,
         (height, width): (usize, usize),
     ) -> Result<Array<f32>> {
         let gpu = dy.gpu();
@@ -121,6 +133,7 @@ impl GpuWarp {
             (&self.maps).into(),
             (&self.fills).into(),
             (&self.norm).into(),
+            scales.into(),
             (&mut dx).into(),
             size(self.images)? as i32,
             size(height)? as i32,

@@ -7,16 +7,20 @@ use crate::backend::cuda::launch::{
     class_tokens_bwd, class_tokens_fwd, first_token_bwd, first_token_fwd, mean_tokens_bwd,
     mean_tokens_fwd, size,
 };
-use crate::backend::cuda::{Array, Float, Gpu, GpuField, Grid, In, Out};
+use crate::backend::cuda::{Array, Float, Gpu, GpuField, GpuMask, Grid, In, Out};
 use crate::backend::field::Extent;
 use crate::encoder::attention::sequence;
+use crate::encoder::engine::Rectified;
+use crate::encoder::engine::cuda::Cuda;
 use crate::encoder::layer::LayerKind;
 use crate::error::{Result, bail};
 use crate::ops::attention::{self, Attention, cuda::Inputs};
+use crate::ops::conv::cuda::GpuConv;
 use crate::ops::gelu::{self, Gelu};
 use crate::ops::layer_norm::{self, cuda::GpuLayerNorm};
 use crate::ops::linear::cuda::{GpuLinear, single};
 use crate::ops::pool;
+use crate::ops::relu::cuda::{POOL_WINDOW, finish_pullback};
 
 /// A layer in a device's memory; see [`LayerKind`].
 pub enum GpuLayer<T: Float> {
@@ -141,11 +145,38 @@ impl<T: Float> GpuLayer<T> {
         })
     }
 
-    pub fn pullback(&self, saved: &Saved<T>, dy: &GpuField<T>) -> Result<GpuField<T>> {
+    /// The layer of a convolution's ReLU, where one pass makes both.
+    pub fn of_rectified(
+        &self,
+        conv: &GpuConv<T>,
+        x: &GpuField<T>,
+    ) -> Result<Option<Rectified<Cuda<T>>>> {
+        if !matches!(self, Self::AveragePool(POOL_WINDOW)) {
+            return Ok(None);
+        }
+        let (y, mask) = conv.forward_pooled(x)?;
+        let saved = Saved::Extent(mask.extent);
+        Ok(Some(Rectified { y, mask, saved }))
+    }
+
+    /// The cotangent of the input, plus `add`, gated.
+    pub fn pullback(
+        &self,
+        saved: &Saved<T>,
+        dy: &GpuField<T>,
+        add: Option<&GpuField<T>>,
+        gate: Option<&GpuMask>,
+    ) -> Result<GpuField<T>> {
+        if let (Self::AveragePool(window), Saved::Extent(from)) = (self, saved) {
+            return pool::cuda::pullback(dy, *window, *from, add, gate);
+        }
+        let mut dx = self.own_pullback(saved, dy)?;
+        finish_pullback(&mut dx, add, gate)?;
+        Ok(dx)
+    }
+
+    fn own_pullback(&self, saved: &Saved<T>, dy: &GpuField<T>) -> Result<GpuField<T>> {
         match (self, saved) {
-            (Self::AveragePool(window), Saved::Extent(from)) => {
-                pool::cuda::pullback(dy, *window, *from)
-            }
             (Self::LayerNorm(norm), Saved::LayerNorm(saved)) => norm.pullback(saved, dy),
             (Self::Gelu(gelu), Saved::Input(x)) => gelu::cuda::pullback(*gelu, x, dy),
             (Self::SelfAttention { projection, .. }, Saved::Attention(saved)) => {

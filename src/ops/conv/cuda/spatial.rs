@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::GpuPatches;
 use crate::backend::cpu::Real;
-use crate::backend::cuda::launch::{size, winograd_input_fwd, winograd_output_fwd};
+use crate::backend::cuda::launch::{
+    size, winograd_input_fwd, winograd_output_fwd, winograd_pool_fwd,
+};
 use crate::backend::cuda::product::{Matrices, Product};
 use crate::backend::cuda::{Array, Float, Gpu, GpuField, GpuMask, Grid};
 use crate::backend::field::Extent;
@@ -13,6 +15,8 @@ use crate::error::Result;
 use crate::ops::conv::spatial::Kernel;
 use crate::ops::conv::winograd::transform::filter_matrices;
 use crate::ops::linear::cuda::single;
+use crate::ops::pool::pooled;
+use crate::ops::relu::cuda::POOL_WINDOW;
 
 /// Side of the tiles of F(4x4, 3x3) that are read, and of those that are written.
 const TILE_IN: usize = 6;
@@ -89,6 +93,32 @@ impl<T: Float> GpuSpatial<T> {
         Ok((y, mask))
     }
 
+    /// As [`GpuConv::forward_pooled`](super::GpuConv::forward_pooled).
+    pub fn forward_pooled(&self, x: &GpuField<T>) -> Result<(GpuField<T>, GpuMask)> {
+        if x.extent.positions() < WINOGRAD_POSITIONS {
+            return self.patches(x.gpu())?.forward_pooled(x);
+        }
+        let winograd = self.winograd(x.gpu())?;
+        let (gpu, to) = (x.gpu(), x.extent.with_channels(self.kernel.outputs));
+        let tiles = Tiles::of(to);
+        let products = tiles.products(x, &winograd.filters)?;
+        let mut y = GpuField::any(gpu, pooled(to, POOL_WINDOW))?;
+        let mut mask = GpuMask::any(gpu, to)?;
+        winograd_pool_fwd(
+            gpu,
+            tiles.grid(),
+            (&products).into(),
+            (&winograd.bias).into(),
+            (&mut y.elements).into(),
+            (&mut mask.words).into(),
+            size(to.images)?,
+            size(to.height)?,
+            size(to.width)?,
+            size(to.channels)?,
+        )?;
+        Ok((y, mask))
+    }
+
     /// As [`GpuConv::pullback`](super::GpuConv::pullback).
     pub fn pullback(
         &self,
@@ -150,42 +180,69 @@ fn filter<T: Float>(
     outputs: usize,
     after: After<T>,
 ) -> Result<GpuField<T>> {
-    let (gpu, from) = (x.gpu(), x.extent);
-    let tiles = from.images * from.height.div_ceil(TILE_OUT) * from.width.div_ceil(TILE_OUT);
-    let inputs = from.channels;
-    let (images, height, width) = (size(from.images)?, size(from.height)?, size(from.width)?);
-    let mut transformed = Array::<f32>::any(gpu, PLACES * tiles * inputs)?;
-    winograd_input_fwd(
-        gpu,
-        Grid::warps(tiles * inputs.div_ceil(32)),
-        (&x.elements).into(),
-        (&mut transformed).into(),
-        images,
-        height,
-        width,
-        size(inputs)?,
-    )?;
-    let mut products = Array::<f32>::any(gpu, PLACES * tiles * outputs)?;
-    Product::new(tiles, inputs, outputs).times(PLACES).run(
-        gpu,
-        (&transformed, Matrices::every(tiles * inputs)),
-        (filters, Matrices::every(inputs * outputs)),
-        (&mut products, Matrices::every(tiles * outputs)),
-    )?;
-    let mut y = GpuField::any(gpu, from.with_channels(outputs))?;
+    let (gpu, to) = (x.gpu(), x.extent.with_channels(outputs));
+    let tiles = Tiles::of(to);
+    let products = tiles.products(x, filters)?;
+    let mut y = GpuField::any(gpu, to)?;
     winograd_output_fwd(
         gpu,
-        Grid::warps(tiles * outputs.div_ceil(32)),
+        tiles.grid(),
         (&products).into(),
         after.bias.into(),
         after.add.map(|add| &add.elements).into(),
         (&mut y.elements).into(),
         after.made.map(|mask| &mut mask.words).into(),
         after.gate.map(|mask| &mask.words).into(),
-        images,
-        height,
-        width,
-        size(outputs)?,
+        size(to.images)?,
+        size(to.height)?,
+        size(to.width)?,
+        size(to.channels)?,
     )?;
     Ok(y)
+}
+
+/// The tiles of a field, and its channels.
+struct Tiles {
+    count: usize,
+    channels: usize,
+}
+
+impl Tiles {
+    fn of(field: Extent) -> Self {
+        let [down, across] = [field.height, field.width].map(|side| side.div_ceil(TILE_OUT));
+        Self {
+            count: field.images * down * across,
+            channels: field.channels,
+        }
+    }
+
+    /// A warp for a tile's 32 channels.
+    fn grid(&self) -> Grid {
+        Grid::warps(self.count * self.channels.div_ceil(32))
+    }
+
+    /// The products of the transformed input with the filters, `(36, tiles, channels)`.
+    fn products<T: Float>(&self, x: &GpuField<T>, filters: &Array<f32>) -> Result<Array<f32>> {
+        let (gpu, from, outputs) = (x.gpu(), Self::of(x.extent), self.channels);
+        let (tiles, inputs) = (from.count, from.channels);
+        let mut transformed = Array::<f32>::any(gpu, PLACES * tiles * inputs)?;
+        winograd_input_fwd(
+            gpu,
+            from.grid(),
+            (&x.elements).into(),
+            (&mut transformed).into(),
+            size(x.extent.images)?,
+            size(x.extent.height)?,
+            size(x.extent.width)?,
+            size(inputs)?,
+        )?;
+        let mut products = Array::<f32>::any(gpu, PLACES * tiles * outputs)?;
+        Product::new(tiles, inputs, outputs).times(PLACES).run(
+            gpu,
+            (&transformed, Matrices::every(tiles * inputs)),
+            (filters, Matrices::every(inputs * outputs)),
+            (&mut products, Matrices::every(tiles * outputs)),
+        )?;
+        Ok(products)
+    }
 }

@@ -1,0 +1,133 @@
+//! What cotangents are multiplied by on their way through an encoder in `f16`, a power of two an image. The
+//! mean over an activation's positions makes them small, and below 6e-8 they vanish; above 65504 they are not
+//! finite. Where a gradient was not, the step goes on without it, and the image's scale is halved on the device.
+
+use std::sync::Arc;
+
+use super::measure::squares;
+use crate::ascent::check::Measured;
+use crate::backend::cuda::launch::{reduce_guard_bwd, size};
+use crate::backend::cuda::{Array, Float, Gpu, Grid};
+use crate::error::{Error, Result, bail};
+use crate::objective::Reading;
+
+/// The first scale of an objective whose largest weight is 1. `tests/cuda/half.rs` shows that 64 times less
+/// or 8 times more makes no gradient of the embedded model or the fixtures worse.
+const FIRST: f64 = 1024.0;
+
+/// The exponents of the smallest and the largest first scale.
+const EXPONENTS: (f64, f64) = (-14.0, 24.0);
+
+/// Gradients that an image may lose before it is given up: its scale is then below any that could help.
+const MOST_LOST: usize = 48;
+
+/// The scales of a batch.
+pub struct Scales {
+    pub there: Array<f32>,
+    /// Whether gradients can be lost; where not, all scales are 1.
+    are_guarded: bool,
+}
+
+/// The power of two that brings an objective's cotangents to where [`FIRST`] has those of weight 1.
+fn first(readings: &[Reading]) -> f32 {
+    let weights = readings.iter().map(|reading| reading.weight.abs());
+    let exponent = (FIRST / weights.fold(0.0, f64::max)).log2().floor();
+    exponent.clamp(EXPONENTS.0, EXPONENTS.1).exp2() as f32
+}
+
+impl Scales {
+    /// For the objectives of a batch, whose activations are stored as `T`.
+    ///
+    /// # Errors
+    /// When the device's memory is full.
+    pub fn new<T: Float>(gpu: &Arc<Gpu>, readings: &[Vec<Reading>]) -> Result<Self> {
+        let scale = |readings: &Vec<Reading>| if T::IS_NARROW { first(readings) } else { 1.0 };
+        let scales: Vec<f32> = readings.iter().map(scale).collect();
+        Ok(Self {
+            there: Array::upload(gpu, &scales)?,
+            are_guarded: T::IS_NARROW,
+        })
+    }
+
+    /// The square of each image's norm, `length` numbers an image, to the place of the step among `measured`; a
+    /// gradient that was lost becomes zero.
+    pub fn squares(
+        &mut self,
+        gradient: &mut Array<f32>,
+        length: usize,
+        step: &Array<u32>,
+        measured: &mut Array<f64>,
+    ) -> Result<()> {
+        if !self.are_guarded {
+            return squares(gradient, length, step, measured);
+        }
+        let gpu = gradient.gpu().clone();
+        reduce_guard_bwd(
+            &gpu,
+            Grid::blocks(gradient.len() / length),
+            gradient.into(),
+            (&mut self.there).into(),
+            step.into(),
+            measured.into(),
+            size(length)?,
+        )
+    }
+
+    /// Whether a step's gradient was lost, in spite of a value that is finite; `lost` counts those of the image.
+    ///
+    /// # Errors
+    /// When so many were lost that it is not for the scale.
+    pub fn has_lost(&self, measured: Measured, lost: &mut usize) -> Result<bool> {
+        let Measured {
+            value,
+            norm_of_units,
+            ..
+        } = measured;
+        if !self.are_guarded || !value.is_finite() || norm_of_units.is_finite() {
+            return Ok(false);
+        }
+        *lost += 1;
+        if *lost > MOST_LOST {
+            bail!(Numeric, "the gradient is not finite at any scale");
+        }
+        Ok(true)
+    }
+
+    /// An error of a climb, with what the type may have to do with it.
+    pub fn explained(&self, error: Error) -> Error {
+        match self.are_guarded {
+            true => error.context(
+                "in f16, whose numbers end at 65504 (those of --dtype bf16 and f32 go further)",
+            ),
+            false => error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::tap::TapId;
+    use crate::objective::What;
+
+    #[test]
+    fn first_scales_are_powers_of_two_against_the_weight() {
+        let reading = |weight| Reading {
+            tap: TapId(0),
+            what: What::Unit(0),
+            weight,
+            first: 0,
+            rows: 1,
+        };
+        for (weights, scale) in [
+            (&[1.0][..], 1024.0),
+            (&[-2.0, 0.1], 512.0),
+            (&[3.0], 256.0),
+            (&[1e-30], 16777216.0),
+            (&[3e38], 2f32.powi(-14)),
+        ] {
+            let readings: Vec<Reading> = weights.iter().map(|&weight| reading(weight)).collect();
+            assert_eq!(first(&readings), scale, "{weights:?}");
+        }
+    }
+}
