@@ -16,6 +16,7 @@ pub mod job;
 pub mod journal;
 pub mod merge;
 pub mod plan;
+mod queue;
 pub mod shard;
 mod spelled;
 pub mod units;
