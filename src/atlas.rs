@@ -28,6 +28,7 @@ pub mod neighbours;
 pub mod numbers;
 pub mod plan;
 pub mod publish;
+mod queue;
 pub mod record;
 pub mod shard;
 pub mod site;

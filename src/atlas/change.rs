@@ -209,7 +209,7 @@ mod tests {
             (
                 Request {
                     seed: Some(3),
-                    size: Some(64),
+                    size: Some(48),
                     ..Request::default()
                 },
                 "seed was 0, and is now 3; size was ",

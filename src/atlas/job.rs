@@ -1,6 +1,6 @@
 //! One process's share of a plan: what is left of it, rendered batch after batch.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io::Cursor;
 use std::time::Instant;
 
@@ -10,15 +10,13 @@ use ndarray_npy::WriteNpyExt;
 use super::folder::Folder;
 use super::journal::{Entry, Event};
 use super::plan::{Item, Plan};
+use super::queue::{Queue, Task};
 use super::shard::Shard;
 use super::writer::{Bytes, Writer};
 use crate::ascent::Watch;
 use crate::error::{Error, Kind, Result, bail};
 use crate::recipe::Recipe;
 use crate::render::{Climbed, Renderer};
-
-/// How often a picture is tried before it is given up.
-const ATTEMPTS: usize = 2;
 
 /// Follows a job and may end it.
 pub trait Report: Watch {
@@ -45,15 +43,8 @@ pub struct Outcome {
     pub rendered: usize,
     /// Seconds that it took.
     pub seconds: f64,
-    /// Pictures that could not be made, and why.
-    pub failed: Vec<(Item, Error)>,
-}
-
-/// A picture that is to be made.
-struct Task {
-    item: Item,
-    recipe: Recipe,
-    attempts: usize,
+    /// Pictures that could not be made; the journal says why.
+    pub failed: Vec<Item>,
 }
 
 impl Work {
@@ -96,10 +87,7 @@ impl Work {
 
     /// Every picture of the plan that is done, of this share or another, in the plan's order.
     pub fn entries(&self) -> Vec<Entry> {
-        let items = self.plan.items();
-        items
-            .filter_map(|item| self.done.get(&item).cloned())
-            .collect()
+        in_order(&self.plan, &self.done)
     }
 
     /// Renders what is left, at most `batch` pictures together. One that fails is tried again when
@@ -121,61 +109,47 @@ impl Work {
             batch,
             threads: rayon::current_num_threads(),
         })?;
-        let mut batch = batch.max(1);
-        let mut queue: VecDeque<Task> = VecDeque::with_capacity(self.left.len());
-        for item in std::mem::take(&mut self.left) {
-            let recipe = self.plan.recipe(&item).ok_or_else(lost)?;
-            queue.push_back(Task {
-                item,
-                recipe,
-                attempts: 0,
-            });
-        }
+        let mut queue = Queue::new(&self.plan, std::mem::take(&mut self.left), batch)?;
         let (mut rendered, mut failed) = (0, Vec::new());
-        while !queue.is_empty() {
+        while let Some(tasks) = queue.next_batch() {
             if report.should_stop() {
                 bail!(Interrupted, "stopped");
             }
-            let tasks = next_batch(&mut queue, batch);
             report.batch_begins(tasks.len(), rendered + failed.len());
             let recipes: Vec<&Recipe> = tasks.iter().map(|task| &task.recipe).collect();
             let results = renderer.climb(&recipes, report, |index, climbed| {
                 self.keep(&tasks[index].item, climbed)
             });
-            let mut halved = batch;
-            for (mut task, result) in tasks.into_iter().zip(results) {
+            let mut stopped = None;
+            for (task, result) in tasks.into_iter().zip(results) {
                 match result {
                     Ok(entry) => {
                         rendered += 1;
                         self.done.insert(task.item, entry);
                     }
-                    Err(error) => match error.kind() {
-                        Kind::Io | Kind::Interrupted => return Err(error),
-                        Kind::Device if batch > 1 => {
-                            halved = batch / 2;
-                            queue.push_back(task);
-                        }
-                        _ => {
-                            task.attempts += 1;
-                            if task.attempts < ATTEMPTS {
-                                queue.push_back(task);
-                                continue;
-                            }
-                            report.remark(&format!("{}: {}", task.item, error.report()));
+                    // What the disk refuses for one it refuses for all.
+                    Err(error) if matches!(error.kind(), Kind::Io | Kind::Interrupted) => {
+                        stopped = Some(error);
+                    }
+                    Err(error) => {
+                        if let Some(Task { item, .. }) = queue.try_again(task, &error) {
+                            report.remark(&format!("{item}: {}", error.report()));
                             self.writer.append(&Event::Failed {
-                                item: task.item.clone(),
+                                item: item.clone(),
                                 error: error.report(),
                             })?;
-                            failed.push((task.item, error));
+                            failed.push(item);
                         }
-                    },
+                    }
                 }
             }
-            if halved < batch {
+            if let Some(error) = stopped {
+                return Err(error);
+            }
+            if let Some(batch) = queue.halve_after_failure() {
                 report.remark(&format!(
-                    "the device failed: going on with batches of {halved}"
+                    "the device failed: going on with batches of {batch}"
                 ));
-                batch = halved;
             }
         }
         Ok(Outcome {
@@ -210,23 +184,10 @@ pub fn in_order(plan: &Plan, done: &HashMap<Item, Entry>) -> Vec<Entry> {
     items.filter_map(|item| done.get(&item).cloned()).collect()
 }
 
-/// The next pictures of one tap.
-fn next_batch(queue: &mut VecDeque<Task>, most: usize) -> Vec<Task> {
-    let first = queue.front().map(|task| task.item.tap.clone());
-    let alike = queue.iter().take(most);
-    let alike = alike.take_while(|task| Some(&task.item.tap) == first.as_ref());
-    let count = alike.count();
-    queue.drain(..count).collect()
-}
-
 fn npy(values: &[f32]) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     ArrayView1::from(values)
         .write_npy(&mut bytes)
         .map_err(|source| Error::new(Kind::Internal, "cannot write an array").caused_by(source))?;
     Ok(bytes.into_inner())
-}
-
-fn lost() -> Error {
-    Error::new(Kind::Internal, "a picture is in no part of the plan")
 }

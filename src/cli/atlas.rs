@@ -215,11 +215,7 @@ impl Atlas {
             seconds: outcome.seconds,
             units_per_minute: 60.0 * outcome.rendered as f64
                 / outcome.seconds.max(f64::MIN_POSITIVE),
-            failed: outcome
-                .failed
-                .iter()
-                .map(|(item, _)| item.to_string())
-                .collect(),
+            failed: outcome.failed.iter().map(ToString::to_string).collect(),
         };
         if self.json {
             say(&json(&answer, false)?)?;

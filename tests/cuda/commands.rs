@@ -44,6 +44,24 @@ fn a_picture_of_a_gpu_can_be_replayed() {
     }
 }
 
+#[test]
+fn an_atlas_finds_its_own_batch_and_holds_the_pictures_of_render() {
+    if gpu().is_none() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let fixed = ["--device", "cuda", "--steps", "3", "--scale", "1"];
+    let atlas = ["atlas", "--units", "174,378,655"];
+    success(folder.path(), &[&atlas[..], &fixed].concat());
+    let render = ["render", "378", "--batch", "auto", "--out", "378.png"];
+    success(folder.path(), &[&render[..], &fixed].concat());
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let own = read("atlas/pictures/layer4.0.sum/378-v0.png");
+    assert!(own == read("378.png"), "another batch, other bytes");
+    let journal = String::from_utf8(read("atlas/journal/0-of-1.jsonl")).unwrap();
+    assert!(journal.contains("\"batch\":3"), "{journal}");
+}
+
 /// Units of two taps, more than a batch, and one that has no gradient.
 #[test]
 fn a_vision_transformer_and_a_residual_network_render() {
