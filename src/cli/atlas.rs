@@ -16,6 +16,7 @@ use super::progress;
 use super::recipe::RecipeArgs;
 use crate::atlas::gather::gather;
 use crate::atlas::publish::publish;
+use crate::atlas::site::PAGE;
 use crate::atlas::{Entry, Folder, Outcome, Plan, Shard, Work};
 use crate::error::{Result, bail};
 use crate::model::Model;
@@ -128,6 +129,9 @@ impl Atlas {
         if shard.is_whole() {
             let folder = Folder::new(&self.out);
             publish_all(&model, &folder, work.plan(), &work.entries())?;
+            if !self.quiet {
+                eprintln!("open {}", self.out.join(PAGE).display());
+            }
         }
         self.sum_up(&work, shard, &outcome)
     }

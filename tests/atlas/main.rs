@@ -6,6 +6,7 @@ mod common;
 mod cluster;
 mod damage;
 mod plan;
+mod published;
 mod resume;
 mod shards;
 

@@ -1,0 +1,81 @@
+//! What a finished atlas tells of its units, read back from its files.
+
+use std::fs;
+use std::path::Path;
+
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::{Row, RowAccessor};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::common::success;
+use crate::{atlas, begin};
+
+fn rows(atlas: &Path) -> Vec<Row> {
+    let file = fs::File::open(atlas.join("units.parquet")).unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    let rows = reader.get_row_iter(None).unwrap();
+    rows.map(|row| row.unwrap()).collect()
+}
+
+fn column(row: &Row, name: &str) -> usize {
+    row.get_column_iter()
+        .position(|(column, _)| column == name)
+        .unwrap()
+}
+
+#[test]
+fn a_finished_atlas_holds_what_its_pictures_and_the_model_tell() {
+    let folder = TempDir::new().unwrap();
+    begin(folder.path(), "640..660", &["--negative"]);
+    let path = folder.path().join("atlas");
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(path.join("manifest.json")).unwrap()).unwrap();
+    let counts = &manifest["counts"];
+    assert_eq!(counts["units"], 20);
+    assert_eq!(counts["pictures"]["positive"], 20);
+    assert_eq!(counts["pictures"]["negative"], 20);
+    for what in ["statistics", "answers", "near_weights", "near_responses"] {
+        assert_eq!(counts[format!("with_{what}")], 20, "{what}");
+    }
+    assert_eq!(manifest["taps"][0]["units"], 768);
+    assert_eq!(manifest["recipe"]["steps"], 3);
+
+    let rows = rows(&path);
+    assert_eq!(rows.len(), 20);
+    let row = &rows[15];
+    assert_eq!(row.get_long(column(row, "unit")).unwrap(), 655);
+    let picture = row.get_string(column(row, "picture")).unwrap();
+    assert_eq!(picture, "pictures/layer4.0.sum/655-v0.png");
+    let sidecar = path.join(picture).with_extension("json");
+    let sidecar: Value = serde_json::from_slice(&fs::read(sidecar).unwrap()).unwrap();
+    let number = |name| row.get_double(column(row, name)).unwrap();
+    assert_eq!(number("clean"), sidecar["quality"]["clean"]);
+    assert_eq!(number("z"), sidecar["quality"]["selectivity"]["z"]);
+    let words = row.get_list(column(row, "words")).unwrap();
+    let first = &sidecar["unit"]["answers"]["words"][0];
+    assert_eq!(words.elements()[0].to_string(), first.to_string());
+    assert!(path.join("index.html").is_file());
+    success(
+        folder.path(),
+        &["replay", &format!("atlas/{picture}"), "--out", "again.png"],
+    );
+    let again = fs::read(folder.path().join("again.png")).unwrap();
+    assert!(again == fs::read(path.join(picture)).unwrap());
+}
+
+#[test]
+fn notes_are_read_whenever_an_atlas_is_gone_on_with() {
+    let folder = TempDir::new().unwrap();
+    begin(folder.path(), "0..2", &[]);
+    let path = folder.path().join("atlas");
+    let notes = "[\"layer4.0.sum\"]\n1 = \"about something\"\n";
+    fs::write(path.join("flags.toml"), notes).unwrap();
+    atlas(folder.path(), &[]);
+    let flags: Vec<_> = rows(&path)
+        .iter()
+        .map(|row| row.get_string(column(row, "flag")).ok().cloned())
+        .collect();
+    assert_eq!(flags, [None, Some("about something".to_owned())]);
+    assert_eq!(fs::read_to_string(path.join("flags.toml")).unwrap(), notes);
+}
