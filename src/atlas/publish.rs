@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use super::flags::Flags;
 use super::manifest::{FileEntry, Header, Manifest};
@@ -34,22 +35,58 @@ pub fn publish(folder: &Path, header: &Header, records: &[Record]) -> Result<()>
     };
     let files = BTreeMap::from([(table::FILE, entry)]);
     let manifest = Manifest::new(header, &records, files).to_json()?;
+    let making = Making::begin(folder)?;
     for (name, bytes) in &site.files {
-        write(folder, name, bytes)?;
+        making.write(name, bytes)?;
     }
-    write(folder, table::FILE, &units)?;
-    write(folder, site::PAGE, site.page.as_bytes())?;
-    write(folder, MANIFEST, manifest.as_bytes())?;
-    site.remove_others(folder)
+    making.write(table::FILE, &units)?;
+    making.write(site::PAGE, site.page.as_bytes())?;
+    making.write(MANIFEST, manifest.as_bytes())?;
+    site.remove_others(folder)?;
+    making.clear()
 }
 
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let path = folder.join(name);
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)
-            .map_err(|source| Error::io("cannot make the folder", parent, source))?;
+/// The folder of files in the making, in the atlas' folder: what a process that died has left there is
+/// removed by the next one.
+const PENDING: &str = ".publishing";
+
+/// Files on their way into an atlas' folder.
+struct Making<'a> {
+    folder: &'a Path,
+    pending: PathBuf,
+}
+
+impl<'a> Making<'a> {
+    fn begin(folder: &'a Path) -> Result<Self> {
+        let making = Self {
+            folder,
+            pending: folder.join(PENDING),
+        };
+        making.clear()?;
+        make_folder(&making.pending)?;
+        Ok(making)
     }
-    file::stage(&path, bytes)?.finish()
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.folder.join(name);
+        if let Some(parent) = path.parent() {
+            make_folder(parent)?;
+        }
+        file::stage_in(&self.pending, &path, bytes)?.finish()
+    }
+
+    fn clear(&self) -> Result<()> {
+        match fs::remove_dir_all(&self.pending) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                Err(Error::io("cannot clear out", &self.pending, source))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|source| Error::io("cannot make the folder", path, source))
 }
 
 /// By the header's taps and by unit, with the user's notes.
