@@ -115,12 +115,14 @@ __device__ __forceinline__ void winograd_output(const float *m, const float *bia
         if (POOL) sums[column / 2] += value;
         else if (is_there) y[at] = Stored<T>::of(value);
       }
-      if (!POOL || row % 2 == 0) continue;
+      if constexpr (POOL) {
+        u32 oh = h / 2, ow = w / 2, oy = (top + row) / 2;
+        if (row % 2 == 0 || oy >= oh || !is_there) continue;
 #pragma unroll
-      for (int half = 0; half < 2; half++) {
-        u32 oh = h / 2, ow = w / 2, oy = (top + row) / 2, ox = left / 2 + half;
-        if (is_there && oy < oh && ox < ow)
-          y[((size_t)(image * oh + oy) * ow + ox) * channels + channel] = Stored<T>::of(sums[half] * 0.25f);
+        for (int half = 0; half < 2; half++) {
+          u32 ox = left / 2 + half;
+          if (ox < ow) y[((size_t)(image * oh + oy) * ow + ox) * channels + channel] = Stored<T>::of(sums[half] * 0.25f);
+        }
       }
     }
   }

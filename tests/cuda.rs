@@ -35,6 +35,7 @@ pub const DEMANDED: &str = "PERCEPT_TEST_GPU";
 
 /// The first device, or nothing but a remark.
 pub fn gpu() -> Option<Arc<Gpu>> {
+    common::program();
     match Gpu::open(0) {
         Ok(gpu) => Some(gpu),
         Err(error) if std::env::var_os(DEMANDED).is_some() => panic!("{}", error.report()),

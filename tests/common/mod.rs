@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -33,9 +34,29 @@ impl From<Output> for Answer {
     }
 }
 
+/// The program that was built with these tests. Another build in the same folder without the feature `cuda`
+/// puts its own in that place, so tests of the feature take a link of theirs as soon as they begin.
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let built = PathBuf::from(env!("CARGO_BIN_EXE_percept"));
+        if cfg!(not(feature = "cuda")) {
+            return built;
+        }
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let (new, own) = (
+            TempDir::new_in(folder).unwrap(),
+            folder.join("percept-with-cuda"),
+        );
+        fs::hard_link(&built, new.path().join("percept")).unwrap();
+        fs::rename(new.path().join("percept"), &own).unwrap();
+        own
+    })
+}
+
 /// The program, not started yet, in `folder`; help is 100 columns wide.
 pub fn command<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_percept"));
+    let mut command = Command::new(program());
     command.args(arguments);
     settled(command, folder)
 }
@@ -43,7 +64,7 @@ pub fn command<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Command {
 /// The same from a shell's line, in which `"$0"` is the program.
 pub fn shell(folder: &Path, line: &str) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", line, env!("CARGO_BIN_EXE_percept")]);
+    command.args(["-c", line]).arg(program());
     settled(command, folder)
 }
 

@@ -183,10 +183,19 @@ fn mask_at_zero<T: Float>(gpu: &Arc<Gpu>, images: usize) {
         let (y, mask) = there.forward(&x, None, true).unwrap();
         let (mut dy, _) = field::<T>(gpu, y.extent, 1.4);
         relu::cuda::finish_pullback(&mut dy, None, mask.as_ref()).unwrap();
-        for field in [&y, &dy] {
+        let (means, pooled) = there.forward_pooled(&x).unwrap();
+        for field in [&y, &dy, &means] {
             let numbers = field.download().unwrap();
             assert!(numbers.elements.iter().all(|x| *x == 0.0));
         }
+        assert!(
+            pooled
+                .words
+                .download()
+                .unwrap()
+                .iter()
+                .all(|word| *word == 0)
+        );
     }
 }
 in_every_type!(masks_at_zero, mask_at_zero);
