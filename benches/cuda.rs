@@ -1,10 +1,14 @@
 //! Times the CUDA half on a GPU: `cargo bench --features cuda --bench cuda`.
 //!
-//! First the machine's own rates: copies for the memory, products for the arithmetic. Then every kernel as a
-//! share of the rate that bounds it, whole steps of known networks beside what `kernels/roofline.py` predicts
-//! from those rates, and renders of the embedded model. Tables follow Criterion's lines. Without a device, or
-//! without the feature, it says so; on a CPU that acts as a GPU sizes are tiny, so that CI sees that it runs.
+//! First the machine's own rates: copies for the memory, products for the arithmetic. Then 3x3
+//! convolutions by each way that there is, every kernel as a share of the rate that bounds it, whole steps of known
+//! networks beside what `kernels/roofline.py` predicts from those rates, and renders of the embedded model. Tables
+//! follow Criterion's lines. Without a device, or without the feature, it says so; on a CPU that acts as a GPU sizes
+//! are tiny, so that CI sees that it runs.
 
+#[cfg(feature = "cuda")]
+#[path = "cuda/convolutions.rs"]
+mod convolutions;
 #[cfg(feature = "cuda")]
 #[path = "cuda/kernels.rs"]
 mod kernels;
@@ -39,6 +43,7 @@ fn main() {
         .configure_from_args();
     let clock = rates::Clock::new(gpu);
     let rates = rates::measure(&mut criterion, &clock);
+    convolutions::all(&mut criterion, &clock);
     kernels::all(&mut criterion, &clock, &rates);
     steps::steps(&mut criterion, &clock, &rates);
     steps::renders(&mut criterion, &clock);

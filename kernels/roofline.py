@@ -17,7 +17,8 @@ import sys
 # An H100 SXM as NVIDIA describes it. Bytes and operations a second; seconds a launch.
 MEMORY, SINGLE, TENSOR, FLOOR = 3.35e12, 67e12, 989e12, 3e-6
 SIZES = {"f32": 4, "f16": 2, "bf16": 2}
-WINOGRAD_POSITIONS, WINOGRAD_CHANNELS = 144, 32
+# src/ops/conv/cuda/choice.rs
+WINOGRAD_POSITIONS, WINOGRAD_CHANNELS, NARROW_PATCHES_CHANNELS = 144, 32, 128
 
 Extent = collections.namedtuple("Extent", "n h w c")
 Launch = collections.namedtuple("Launch", "name bytes operations rate")
@@ -125,10 +126,13 @@ class Patches:
 
 
 class Spatial:
-    """3x3 of stride 1: Winograd's filtering of large fields, patches of small ones."""
+    """3x3 of stride 1: Winograd's filtering, or patches."""
 
     def __init__(self, inputs, outputs):
         self.inputs, self.outputs, self.patches = inputs, outputs, Patches(inputs, outputs, 3, 1, 1)
+
+    def goes_through_patches(self, gpu, x):
+        return x.h * x.w < WINOGRAD_POSITIONS or (gpu.e < 4 and self.inputs >= NARROW_PATCHES_CHANNELS)
 
     def products(self, gpu, x, outputs):
         tiles = x.n * -(-x.h // 4) * -(-x.w // 4)
@@ -143,12 +147,12 @@ class Spatial:
         return y
 
     def forward(self, gpu, x, add=False, relu=False):
-        if x.h * x.w < WINOGRAD_POSITIONS:
+        if self.goes_through_patches(gpu, x):
             return self.patches.forward(gpu, x, add, relu)
         return self.filter(gpu, x, self.outputs, True, add, relu, False)
 
     def forward_pooled(self, gpu, x):
-        if x.h * x.w < WINOGRAD_POSITIONS:
+        if self.goes_through_patches(gpu, x):
             return self.patches.forward_pooled(gpu, x)
         tiles, full = self.products(gpu, x, self.outputs)
         y = pooled(full)
@@ -157,7 +161,7 @@ class Spatial:
         return y
 
     def back(self, gpu, dy, x, add=False, gate=False):
-        if x.h * x.w < WINOGRAD_POSITIONS:
+        if self.goes_through_patches(gpu, x):
             return self.patches.back(gpu, dy, x, add, gate)
         return self.filter(gpu, dy, self.inputs, False, add, False, gate)
 

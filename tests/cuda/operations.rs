@@ -10,6 +10,7 @@ use percept::backend::cuda::{Float, Gpu, GpuField, GpuMask};
 use percept::backend::field::{Extent, Field};
 use percept::ops::attention::{self, Attention};
 use percept::ops::conv::Conv;
+use percept::ops::conv::cuda::{GpuConv, Way};
 use percept::ops::gelu::{self, Gelu};
 use percept::ops::layer_norm::LayerNorm;
 use percept::ops::linear::{Back, Forward, Linear};
@@ -105,44 +106,54 @@ const CONVOLUTIONS: [(usize, usize, usize, usize, usize, usize, usize); 8] = [
     (3, 1, 1, 12, 12, 64, 32),
 ];
 
+/// By every way that there is for its kind.
+fn ways<T: Float>(conv: &Conv<f32>, gpu: &Arc<Gpu>) -> Vec<GpuConv<T>> {
+    let upload = || conv.upload::<T>(gpu).unwrap();
+    match upload() {
+        GpuConv::Spatial(_) => vec![upload().by(Way::Winograd), upload().by(Way::Patches)],
+        only => vec![only],
+    }
+}
+
 fn convolution<T: Float>(gpu: &Arc<Gpu>, images: usize) {
     for (kernel, stride, padding, height, width, inputs, outputs) in CONVOLUTIONS {
         let weight = weights(&[outputs, inputs, kernel, kernel], 0.9);
         let conv = Conv::<f32>::new(&weight, &tensor(&[outputs], 1.7), stride, padding).unwrap();
-        let there = conv.upload::<T>(gpu).unwrap();
-        let what = format!("{kernel}x{kernel} convolution of {height}x{width}x{inputs}");
-        let (x, x_here) = field::<T>(gpu, extent(images, height, width, inputs), 0.2);
-        let plain = conv.forward(&x_here, Forward::default()).0;
-        check(&what, &plain, || there.forward(&x, None, false).unwrap().0);
-        let (add, add_here) = field::<T>(gpu, plain.extent, 3.2);
-        let then = Forward {
-            add: Some(&add_here),
-            relu: true,
-        };
-        let (y_here, _) = conv.forward(&x_here, then);
-        check(&what, &y_here, || {
-            there.forward(&x, Some(&add), true).unwrap().0
-        });
+        for there in ways::<T>(&conv, gpu) {
+            let what = format!("{kernel}x{kernel} convolution of {height}x{width}x{inputs}");
+            let (x, x_here) = field::<T>(gpu, extent(images, height, width, inputs), 0.2);
+            let plain = conv.forward(&x_here, Forward::default()).0;
+            check(&what, &plain, || there.forward(&x, None, false).unwrap().0);
+            let (add, add_here) = field::<T>(gpu, plain.extent, 3.2);
+            let then = Forward {
+                add: Some(&add_here),
+                relu: true,
+            };
+            let (y_here, _) = conv.forward(&x_here, then);
+            check(&what, &y_here, || {
+                there.forward(&x, Some(&add), true).unwrap().0
+            });
 
-        let (dy, dy_here) = field::<T>(gpu, plain.extent, 1.4);
-        let (earlier, earlier_here) = field::<T>(gpu, x_here.extent, 5.1);
-        let (_, gate_here) = relu::forward(&x_here);
-        let (_, gate) = relu::cuda::forward(&x).unwrap();
-        let back = Back {
-            add: Some(&earlier_here),
-            gate: Some(&gate_here),
-        };
-        let what = format!("{what}, back");
-        let gold = conv.pullback(&dy_here, x_here.extent, Back::default());
-        check(&what, &gold, || {
-            there.pullback(&dy, x.extent, None, None).unwrap()
-        });
-        let gold = conv.pullback(&dy_here, x_here.extent, back);
-        check(&what, &gold, || {
-            there
-                .pullback(&dy, x.extent, Some(&earlier), Some(&gate))
-                .unwrap()
-        });
+            let (dy, dy_here) = field::<T>(gpu, plain.extent, 1.4);
+            let (earlier, earlier_here) = field::<T>(gpu, x_here.extent, 5.1);
+            let (_, gate_here) = relu::forward(&x_here);
+            let (_, gate) = relu::cuda::forward(&x).unwrap();
+            let back = Back {
+                add: Some(&earlier_here),
+                gate: Some(&gate_here),
+            };
+            let what = format!("{what}, back");
+            let gold = conv.pullback(&dy_here, x_here.extent, Back::default());
+            check(&what, &gold, || {
+                there.pullback(&dy, x.extent, None, None).unwrap()
+            });
+            let gold = conv.pullback(&dy_here, x_here.extent, back);
+            check(&what, &gold, || {
+                there
+                    .pullback(&dy, x.extent, Some(&earlier), Some(&gate))
+                    .unwrap()
+            });
+        }
     }
 }
 in_every_type!(convolutions, convolution);
@@ -263,40 +274,41 @@ fn rectified_pooling<T: Float>(gpu: &Arc<Gpu>, images: usize) {
     for (kernel, stride, padding, height, width, inputs, outputs) in CONVOLUTIONS {
         let weight = weights(&[outputs, inputs, kernel, kernel], 0.9);
         let conv = Conv::<f32>::new(&weight, &tensor(&[outputs], 1.7), stride, padding).unwrap();
-        let there = conv.upload::<T>(gpu).unwrap();
-        let what = format!("pooled {kernel}x{kernel} convolution of {height}x{width}x{inputs}");
-        let (x, x_here) = field::<T>(gpu, extent(images, height, width, inputs), 0.2);
-        let then = Forward {
-            add: None,
-            relu: true,
-        };
-        let (y_here, mask_here) = conv.forward(&x_here, then);
-        check(&what, &pool::forward(&y_here, 2), || {
-            there.forward_pooled(&x).unwrap().0
-        });
-        let (_, mask) = there.forward_pooled(&x).unwrap();
-        let (_, alone) = there.forward(&x, None, true).unwrap();
-        let words = |mask: &GpuMask| mask.words.download().unwrap();
-        assert_eq!(words(&mask), words(&alone.unwrap()), "{what}");
-
-        let means = there.forward_pooled(&x).unwrap().0.extent;
-        let (dy, dy_here) = field::<T>(gpu, means, 0.8);
-        let (earlier, earlier_here) = field::<T>(gpu, y_here.extent, 5.1);
-        // The CPU's own mask, as rounding may turn a ReLU.
-        let mut gate_here = Field::any(y_here.extent);
-        gate_here.elements.copy_from_slice(&y_here.elements);
-        let (_, gate) =
-            relu::cuda::forward(&GpuField::<f32>::upload(gpu, &gate_here).unwrap()).unwrap();
-        for gated in [false, true] {
-            let mut gold = pool::pullback(&dy_here, 2, y_here.extent);
-            gold.add(&earlier_here);
-            if gated {
-                relu::gate(&mut gold, mask_here.as_ref().unwrap());
-            }
-            check(&format!("{what}, back"), &gold, || {
-                let gate = gated.then_some(&gate);
-                pool::cuda::pullback(&dy, 2, y_here.extent, Some(&earlier), gate).unwrap()
+        for there in ways::<T>(&conv, gpu) {
+            let what = format!("pooled {kernel}x{kernel} convolution of {height}x{width}x{inputs}");
+            let (x, x_here) = field::<T>(gpu, extent(images, height, width, inputs), 0.2);
+            let then = Forward {
+                add: None,
+                relu: true,
+            };
+            let (y_here, mask_here) = conv.forward(&x_here, then);
+            check(&what, &pool::forward(&y_here, 2), || {
+                there.forward_pooled(&x).unwrap().0
             });
+            let (_, mask) = there.forward_pooled(&x).unwrap();
+            let (_, alone) = there.forward(&x, None, true).unwrap();
+            let words = |mask: &GpuMask| mask.words.download().unwrap();
+            assert_eq!(words(&mask), words(&alone.unwrap()), "{what}");
+
+            let means = there.forward_pooled(&x).unwrap().0.extent;
+            let (dy, dy_here) = field::<T>(gpu, means, 0.8);
+            let (earlier, earlier_here) = field::<T>(gpu, y_here.extent, 5.1);
+            // The CPU's own mask, as rounding may turn a ReLU.
+            let mut gate_here = Field::any(y_here.extent);
+            gate_here.elements.copy_from_slice(&y_here.elements);
+            let (_, gate) =
+                relu::cuda::forward(&GpuField::<f32>::upload(gpu, &gate_here).unwrap()).unwrap();
+            for gated in [false, true] {
+                let mut gold = pool::pullback(&dy_here, 2, y_here.extent);
+                gold.add(&earlier_here);
+                if gated {
+                    relu::gate(&mut gold, mask_here.as_ref().unwrap());
+                }
+                check(&format!("{what}, back"), &gold, || {
+                    let gate = gated.then_some(&gate);
+                    pool::cuda::pullback(&dy, 2, y_here.extent, Some(&earlier), gate).unwrap()
+                });
+            }
         }
     }
 }

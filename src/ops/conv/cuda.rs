@@ -1,6 +1,7 @@
 //! Convolutions on a GPU: products by cuBLAS, of the field as it lies, of its patches
 //! (`kernels/patches.cu`), or of Winograd's transforms (`kernels/winograd.cu`).
 
+mod choice;
 mod spatial;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::backend::field::Extent;
 use crate::error::Result;
 use crate::ops::linear::cuda::GpuLinear;
 use crate::ops::relu::cuda::finish_pullback;
+pub use choice::Way;
 pub use spatial::GpuSpatial;
 
 /// A frozen convolution in a device's memory.
@@ -22,7 +24,7 @@ pub enum GpuConv<T: Float> {
     Pointwise(GpuLinear<T>),
     /// Any.
     Patches(GpuPatches<T>),
-    /// 3x3 of stride 1 with many channels: by the size of the field.
+    /// 3x3 of stride 1 with many channels: by the field's size and type.
     Spatial(Box<GpuSpatial<T>>),
 }
 
@@ -49,6 +51,14 @@ impl<R: Real> Conv<R> {
 }
 
 impl<T: Float> GpuConv<T> {
+    /// The same, with one way for fields of every size where it has a choice, to compare them.
+    pub fn by(self, way: Way) -> Self {
+        match self {
+            Self::Spatial(spatial) => Self::Spatial(Box::new(spatial.by(way))),
+            other => other,
+        }
+    }
+
     /// As the CPU's forward.
     pub fn forward(
         &self,

@@ -1,9 +1,9 @@
-//! A 3x3 convolution of stride 1 on a GPU: by Winograd's filtering (`kernels/winograd.cu`), or of patches
-//! where the field is small.
+//! A 3x3 convolution of stride 1 on a GPU: by Winograd's filtering (`kernels/winograd.cu`), or of patches, as
+//! [`Way`] has it.
 
 use std::sync::{Arc, OnceLock};
 
-use super::GpuPatches;
+use super::{GpuPatches, Way};
 use crate::backend::cpu::Real;
 use crate::backend::cuda::launch::{
     size, winograd_input_fwd, winograd_output_fwd, winograd_pool_fwd,
@@ -24,13 +24,11 @@ const TILE_OUT: usize = 4;
 /// Matrices of a product of tiles.
 const PLACES: usize = TILE_IN * TILE_IN;
 
-/// Positions of an image from which on Winograd's filtering multiplies less than its transforms
-/// cost; as on the CPU, where the same small fields of few channels go through patches.
-const WINOGRAD_POSITIONS: usize = 144;
-
 /// A 3x3 convolution of stride 1.
 pub struct GpuSpatial<T: Float> {
     kernel: Kernel<f32>,
+    /// From positions and input channels.
+    choose: fn(usize, usize) -> Way,
     patches: OnceLock<GpuPatches<T>>,
     winograd: OnceLock<GpuWinograd>,
 }
@@ -65,9 +63,23 @@ impl<T: Float> GpuSpatial<T> {
                 outputs: kernel.outputs,
                 bias: single(&kernel.bias),
             },
+            choose: Way::of::<T>,
             patches: OnceLock::new(),
             winograd: OnceLock::new(),
         }
+    }
+
+    /// As [`GpuConv::by`](super::GpuConv::by).
+    pub fn by(self, way: Way) -> Self {
+        let choose: fn(usize, usize) -> Way = match way {
+            Way::Winograd => |_, _| Way::Winograd,
+            Way::Patches => |_, _| Way::Patches,
+        };
+        Self { choose, ..self }
+    }
+
+    fn way(&self, field: Extent) -> Way {
+        (self.choose)(field.positions(), self.kernel.inputs)
     }
 
     /// As [`GpuConv::forward`](super::GpuConv::forward).
@@ -77,7 +89,7 @@ impl<T: Float> GpuSpatial<T> {
         add: Option<&GpuField<T>>,
         relu: bool,
     ) -> Result<(GpuField<T>, Option<GpuMask>)> {
-        if x.extent.positions() < WINOGRAD_POSITIONS {
+        if self.way(x.extent) == Way::Patches {
             return self.patches(x.gpu())?.forward(x, add, relu);
         }
         let winograd = self.winograd(x.gpu())?;
@@ -95,7 +107,7 @@ impl<T: Float> GpuSpatial<T> {
 
     /// As [`GpuConv::forward_pooled`](super::GpuConv::forward_pooled).
     pub fn forward_pooled(&self, x: &GpuField<T>) -> Result<(GpuField<T>, GpuMask)> {
-        if x.extent.positions() < WINOGRAD_POSITIONS {
+        if self.way(x.extent) == Way::Patches {
             return self.patches(x.gpu())?.forward_pooled(x);
         }
         let winograd = self.winograd(x.gpu())?;
@@ -127,7 +139,7 @@ impl<T: Float> GpuSpatial<T> {
         add: Option<&GpuField<T>>,
         gate: Option<&GpuMask>,
     ) -> Result<GpuField<T>> {
-        if from.positions() < WINOGRAD_POSITIONS {
+        if self.way(from) == Way::Patches {
             return self.patches(dy.gpu())?.pullback(dy, from, add, gate);
         }
         let winograd = self.winograd(dy.gpu())?;
