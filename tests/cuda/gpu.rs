@@ -81,13 +81,14 @@ fn apart(ours: &[f32], gold: &[f32]) -> f64 {
     norm(&mut differences) / norm(&mut gold.iter().map(|&x| f64::from(x)))
 }
 
-/// How far activations and gradients of a deep network may be from the CPU's, norm by norm. In 16 bits
-/// every layer rounds once more, and a ReLU that rounding turns passes or blocks a whole cotangent.
+/// How far activations and gradients of a deep network may be from the CPU's, norm by norm. In 16 bits every
+/// layer rounds once more; and a ReLU that rounding turns, in `f32` one in a million, passes or blocks a whole
+/// cotangent.
 fn apart_at_most<T: Float>() -> [f64; 2] {
     match T::SUFFIX {
-        "f32" => [1e-4, 1e-3],
-        "f16" => [5e-3, 8e-2],
-        _ => [4e-2, 3e-1],
+        "f32" => [1e-4, 5e-3],
+        "f16" => [5e-3, 2e-1],
+        _ => [4e-2, 5e-1],
     }
 }
 
@@ -153,9 +154,9 @@ fn gpu_networks_match_the_cpu_in_every_type() {
 #[ignore = "needs a GPU"]
 fn gpu_pictures_of_mini_are_as_good_as_the_cpus() {
     let gpu = demanded();
-    let (units, steps, share) = match is_real(&gpu) {
-        true => (16, 512, 0.95),
-        false => (1, 8, 0.9),
+    let (units, steps, lost) = match is_real(&gpu) {
+        true => (16, 512, 0.05),
+        false => (1, 8, 0.1),
     };
     let model = Model::load("mini", Options::default()).unwrap();
     let (jobs, settings) = (jobs("layer4.0.sum", units), settings(64, steps));
@@ -174,7 +175,10 @@ fn gpu_pictures_of_mini_are_as_good_as_the_cpus() {
         let there = GpuModel::upload(&model, gpu.clone(), dtype).unwrap();
         let ours = quality(there.ascend(&settings, &jobs, &()));
         eprintln!("{units} units of mini, {dtype}: {ours:.3}, the CPU's {gold:.3}");
-        assert!(ours >= share * gold, "{dtype}: {ours}, the CPU's {gold}");
+        assert!(
+            ours >= gold - lost * gold.abs(),
+            "{dtype}: {ours}, the CPU's {gold}"
+        );
     }
 }
 
