@@ -40,6 +40,7 @@ fn main() {
         .warm_up_time(std::time::Duration::from_millis(300))
         .measurement_time(std::time::Duration::from_secs(1))
         .sample_size(10)
+        .nresamples(1_000)
         .configure_from_args();
     let clock = rates::Clock::new(gpu);
     let rates = rates::measure(&mut criterion, &clock);
