@@ -1,6 +1,7 @@
 //! The program on the device, and what it says where there is none.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
@@ -159,10 +160,11 @@ fn what_a_device_lacks_is_said_with_the_cure() {
     }
 }
 
-/// How often a step launches each kernel, as the CPU that acts as a GPU sees it.
-fn launches_of_a_step(arguments: &[&str]) -> BTreeMap<String, usize> {
+/// How often each of these steps, counted from 0, launches each kernel, as the CPU that acts as a GPU sees it.
+fn launches_of_steps(steps: Range<usize>, arguments: &[&str]) -> Vec<BTreeMap<String, usize>> {
     let folder = TempDir::new().unwrap();
-    let count = |steps: &str| {
+    let count = |steps: usize| {
+        let steps = &steps.to_string();
         let log = folder.path().join(steps);
         let fixed = ["render", "--device", "cuda", "--quiet", "--out", "."];
         let mut command = command(
@@ -179,12 +181,16 @@ fn launches_of_a_step(arguments: &[&str]) -> BTreeMap<String, usize> {
         }
         counts
     };
-    let (mut more, fewer) = (count("3"), count("2"));
-    for (name, count) in &mut more {
-        *count -= fewer.get(name).unwrap_or(&0);
-    }
-    more.retain(|_, count| *count > 0);
-    more
+    let counts: Vec<BTreeMap<String, usize>> = (steps.start..=steps.end).map(count).collect();
+    let step = |pair: &[BTreeMap<String, usize>]| {
+        let mut own = pair[1].clone();
+        for (name, count) in &mut own {
+            *count -= pair[0].get(name).unwrap_or(&0);
+        }
+        own.retain(|_, count| *count > 0);
+        own
+    };
+    counts.windows(2).map(step).collect()
 }
 
 /// The counts in `kernels/README.md` are those of `kernels/roofline.py`.
@@ -212,8 +218,8 @@ fn a_step_launches_what_the_roofline_counts() {
             .collect();
         let model = model.display().to_string();
         assert_eq!(
-            launches_of_a_step(&["--model", &model, unit]),
-            counted,
+            launches_of_steps(2..3, &["--model", &model, unit]),
+            [counted],
             "{name}"
         );
     }
@@ -226,23 +232,32 @@ fn a_tap_parts_a_relu_from_its_pool() {
         return;
     }
     let counts = ["layer4.0.sum:3", "layer4.0.sum:3 + layer2.0.conv2:1"]
-        .map(|unit| launches_of_a_step(&["--model", "mini", unit]));
+        .map(|unit| launches_of_steps(2..3, &["--model", "mini", unit]));
     let [fused, parted] = counts.map(|counts| {
-        ["pool_fwd", "winograd_pool_fwd"].map(|name| counts.get(name).copied().unwrap_or(0))
+        ["pool_fwd", "winograd_pool_fwd"].map(|name| counts[0].get(name).copied().unwrap_or(0))
     });
     assert_eq!(parted, [fused[0] + 1, fused[1] - 1]);
 }
 
-/// All steps but the first are one launch each.
+/// A step that is like an earlier one is a launch of one graph: from the second on, and, where the first have
+/// redirected ReLUs, again from the second without.
 #[test]
 fn a_graph_stands_for_the_launches_of_a_step() {
     if !on_a_cpu() {
         return;
     }
-    let alone = launches_of_a_step(&["655"]);
-    let mut recorded = launches_of_a_step(&["655", "--cuda-graph"]);
-    assert_eq!(recorded.remove("graph"), Some(1));
-    assert_eq!(recorded, alone);
+    let redirected = ["655", "--redirect", "2"];
+    let alone = launches_of_steps(1..4, &redirected);
+    let recorded = launches_of_steps(1..4, &[&redirected[..], &["--cuda-graph"]].concat());
+    let redirects = |step: &BTreeMap<_, _>| step.contains_key("relu_redirect_bwd");
+    assert_eq!(
+        alone.iter().map(redirects).collect::<Vec<_>>(),
+        [true, false, false]
+    );
+    for ((mut recorded, alone), graphs) in recorded.into_iter().zip(alone).zip([1, 0, 1]) {
+        assert_eq!(recorded.remove("graph").unwrap_or(0), graphs);
+        assert_eq!(recorded, alone);
+    }
 }
 
 /// Two devices share a batch, and make the pictures that one makes.

@@ -158,7 +158,11 @@ fn steps_of_adam() {
     let Some(gpu) = gpu() else { return };
     // A multiple of four numbers, and not; of more than a block.
     for count in [1, 3, 8, 1023, 2050] {
-        let numbers = [0.1, 0.7, 1.3, 1.9].map(|phase| wave(count, phase));
+        let mut numbers = [0.1, 0.7, 1.3, 1.9].map(|phase| wave(count, phase));
+        // Where there is no second moment, rate and correction are not one product.
+        for (numbers, first) in numbers[1..].iter_mut().zip([1e-9, 0.0, 0.0]) {
+            numbers[0] = first;
+        }
         let [x, m, v, g] = &numbers;
         let v: Vec<f32> = v.iter().map(|v| v.abs()).collect();
         let (rate, correction) = (0.05f32, 0.3f32);
