@@ -1,5 +1,5 @@
 //! The ascent on a GPU: a whole batch at once, everything on the device. What goes there in a step are
-//! the drawn transforms, a few numbers an image; what comes back, every [`READ_EVERY`] steps, are the
+//! the drawn transforms, a few numbers an image; what comes back, every `READ_EVERY` steps, are the
 //! scalars of the trace.
 
 mod batch;
