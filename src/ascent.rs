@@ -25,6 +25,7 @@ use crate::seed::{Key, Purpose};
 use crate::transform::{Transform, sample};
 use adam::Adam;
 use check::Measured;
+use quality::Seen;
 pub use view::View;
 
 /// What all images of a batch share.
@@ -91,6 +92,8 @@ pub struct Rendered {
     pub trace: Trace,
     /// Steps done, fewer than asked for when the ascent was stopped.
     pub steps_done: usize,
+    /// What was seen of the image where it was made; `None` where it was not looked at.
+    pub seen: Option<Seen>,
 }
 
 struct Climber<'a> {
@@ -227,6 +230,7 @@ impl<'a> Climber<'a> {
             checkpoints: self.checkpoints,
             trace: self.trace,
             steps_done,
+            seen: None,
         })
     }
 }

@@ -16,6 +16,8 @@ mod half;
 mod images;
 #[path = "cuda/layers.rs"]
 mod layers;
+#[path = "cuda/looks.rs"]
+mod looks;
 #[path = "common/networks.rs"]
 mod networks;
 #[path = "cuda/operations.rs"]

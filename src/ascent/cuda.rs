@@ -3,6 +3,7 @@
 //! scalars of the trace.
 
 mod batch;
+mod look;
 mod measure;
 mod scales;
 mod stepper;
@@ -110,6 +111,7 @@ impl<'a> GpuModel<'a> {
                             checkpoints: climber.checkpoints,
                             trace: climber.trace,
                             steps_done: *steps_done,
+                            seen: None,
                         })
                     }),
                 });

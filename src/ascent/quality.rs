@@ -1,14 +1,15 @@
 //! Numbers that say how far a picture is to be trusted.
 
+mod seen;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::View;
 use super::spectrum::spectrum_slope;
-use crate::encoder::Pass;
+use super::{Rendered, View};
 use crate::encoder::tap::TapId;
 use crate::error::Result;
 use crate::model::Model;
@@ -16,11 +17,20 @@ use crate::model::statistics::Statistics;
 use crate::objective::{Bound, Objective};
 use crate::param::{Basis, Parameterisation};
 use crate::seed::{Key, Purpose};
-use crate::transform::preset::lucid;
-use crate::transform::{Transform, sample};
+pub use seen::{Seen, as_it_is, looks};
 
-/// Transforms under which the robust objective is measured.
-pub const ROBUST_SAMPLES: u64 = 64;
+/// Fixed transforms under which the robust objective is measured, at least and at most.
+const DRAWS: [u64; 2] = [4, 64];
+
+/// Steps of an ascent for each of them: a pass without a gradient takes a third of a step, so that
+/// measuring takes about a hundredth of the ascent.
+const STEPS_A_DRAW: usize = 32;
+
+/// How many of the fixed transforms a picture of so many steps is measured under: always the first.
+pub fn draws(steps: usize) -> u64 {
+    let [least, most] = DRAWS;
+    ((steps / STEPS_A_DRAW) as u64).clamp(least, most)
+}
 
 /// How the unit stands among the units of its tap on this picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,10 +50,12 @@ pub struct Selectivity {
 pub struct Quality {
     /// The objective without transforms.
     pub clean: f64,
-    /// Its mean over 64 fixed draws of the `lucid` transforms.
+    /// Its mean over the first of 64 fixed draws of the `lucid` transforms, see [`draws`].
     pub robust_mean: f64,
     /// The standard deviation over those draws.
     pub robust_sd: f64,
+    /// How many they were, 4 to 64.
+    pub robust_draws: u64,
     /// `robust_mean / clean`, where `clean` is not 0.
     pub robust_ratio: Option<f64>,
     /// Absent when the objective reads no single unit.
@@ -85,34 +97,36 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Measures a picture `(1, 3, size, size)` in [0, 1].
-    pub fn measure(&self, objective: &Objective, image: &Tensor) -> Result<Measured> {
-        let side = image.dim(2)?;
-        let image = image.to_dtype(self.model.encoder.dtype())?;
-        let bound = Bound::new(objective, &self.model.encoder)?;
-        let evaluate = |transforms: &[Transform], draw: u64| -> Result<f64> {
-            let pass = self.look(&image, transforms, draw, bound.taps())?;
-            Ok(bound
-                .evaluate(&self.model.encoder, &pass, Some(&image))?
-                .value)
+    /// Measures a picture, from what was seen of it where it was made, or else by looking at it here.
+    ///
+    /// # Errors
+    /// When a number is not finite.
+    pub fn measure(&self, objective: &Objective, rendered: &Rendered) -> Result<Measured> {
+        let image = rendered.image.to_dtype(self.model.encoder.dtype())?;
+        let Seen {
+            clean,
+            robust,
+            means,
+        } = match &rendered.seen {
+            Some(seen) => seen.clone(),
+            None => self.see(objective, &image, rendered.steps_done)?,
         };
-        let clean = evaluate(&[], 0)?;
-        let transforms = lucid();
-        let robust: Vec<f64> = (0..ROBUST_SAMPLES)
-            .map(|draw| evaluate(&transforms, draw))
-            .collect::<Result<_>>()?;
         let robust_mean = robust.iter().sum::<f64>() / robust.len() as f64;
         let variance = robust
             .iter()
             .map(|value| (value - robust_mean).powi(2))
             .sum::<f64>()
             / robust.len() as f64;
-        let (selectivity, response) = self.response(objective, &image, side)?.unzip();
+        let (selectivity, response) = match objective.first_unit() {
+            Some(unit) => self.response(unit, &image, means)?.unzip(),
+            None => (None, None),
+        };
         Ok(Measured {
             quality: Quality {
                 clean,
                 robust_mean,
                 robust_sd: variance.sqrt(),
+                robust_draws: robust.len() as u64,
                 robust_ratio: (clean != 0.0).then(|| robust_mean / clean),
                 selectivity,
                 spectrum_slope: spectrum_slope(&image)?,
@@ -121,41 +135,55 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// A pass over the picture under one draw of the transforms.
-    fn look(
-        &self,
-        image: &Tensor,
-        transforms: &[Transform],
-        draw: u64,
-        taps: &[TapId],
-    ) -> Result<Pass<'_>> {
-        let side = image.dim(2)?;
-        let view = View::new(self.model, side, taps);
-        let mut stream = Key::new(0, "robustness", 0).stream(Purpose::Robustness, draw);
-        let warp = view.warp(sample(transforms, side, view.side(), &mut stream));
-        self.model.encoder.forward(&warp.forward(image)?, taps)
+    fn see(&self, objective: &Objective, image: &Tensor, steps: usize) -> Result<Seen> {
+        let (encoder, side) = (&self.model.encoder, image.dim(2)?);
+        let bound = Bound::new(objective, encoder)?;
+        let view = View::new(self.model, side, bound.taps());
+        let mut values = Vec::new();
+        let mut means = None;
+        for look in looks(&view, side, steps) {
+            let pass = encoder.forward(&view.warp(look).forward(image)?, bound.taps())?;
+            if let (true, &[tap]) = (values.is_empty(), bound.taps()) {
+                means = Statistics::channel_means(encoder, tap, &pass)?.pop();
+            }
+            values.push(bound.evaluate(encoder, &pass, Some(image))?.value);
+        }
+        let robust = values.split_off(1);
+        Ok(Seen {
+            clean: values[0],
+            robust,
+            means,
+        })
     }
 
-    /// How all units of the objective's tap respond to the picture, and how its own stands among
-    /// them.
+    /// The channel means of a tap on a picture without transforms.
+    fn means(&self, tap: TapId, image: &Tensor) -> Result<Vec<f64>> {
+        let side = image.dim(2)?;
+        let view = View::new(self.model, side, &[tap]);
+        let seen = view.warp(as_it_is(&view, side)).forward(image)?;
+        let pass = self.model.encoder.forward(&seen, &[tap])?;
+        Ok(Statistics::channel_means(&self.model.encoder, tap, &pass)?.remove(0))
+    }
+
+    /// How all units of a unit's tap respond to the picture, and how the unit itself stands among
+    /// them; `means` are those of the tap, where they are known.
     fn response(
         &self,
-        objective: &Objective,
+        (weight, name, unit): (f32, &str, usize),
         image: &Tensor,
-        side: usize,
+        means: Option<Vec<f64>>,
     ) -> Result<Option<(Selectivity, Vec<f32>)>> {
-        let Some((weight, name, unit)) = objective.first_unit() else {
-            return Ok(None);
-        };
         let Some(tap) = self.model.encoder.find(name) else {
             return Ok(None);
         };
         let sign = f64::from(weight.signum());
-        let pass = self.look(image, &[], 0, &[tap])?;
-        let means = Statistics::channel_means(&self.model.encoder, tap, &pass)?;
-        let statistics = self.statistics(tap, side)?;
+        let means = match means {
+            Some(means) => means,
+            None => self.means(tap, image)?,
+        };
+        let statistics = self.statistics(tap, image.dim(2)?)?;
         let z = |(channel, &value): (usize, &f64)| statistics.z(channel, value);
-        let z: Vec<f64> = means[0].iter().enumerate().map(z).collect();
+        let z: Vec<f64> = means.iter().enumerate().map(z).collect();
         let own = sign * z[unit];
         let selectivity = Selectivity {
             z: own,
@@ -192,8 +220,7 @@ impl<'a> Judge<'a> {
             let mut stream = Key::new(0, "noise", 0).stream(Purpose::Statistics, index);
             let parameters = parameterisation.initial(&mut stream, self.model.encoder.dtype())?;
             let image = parameterisation.image(&(parameters * NOISE_CONTRAST)?)?;
-            let pass = self.look(&image, &[], 0, &[tap])?;
-            images.extend(Statistics::channel_means(&self.model.encoder, tap, &pass)?);
+            images.push(self.means(tap, &image)?);
         }
         Ok(Statistics::of(
             &images,

@@ -50,7 +50,7 @@ pub const NUMBERS: [Number; 18] = [
     Number::of(
         "robust_mean",
         "Robust activation",
-        "the mean of the objective under 64 fixed transforms of the picture",
+        "the mean of the objective under fixed transforms of the picture",
         |r| Some(r.positive()?.quality.robust_mean),
     ),
     Number::of(
@@ -93,7 +93,7 @@ pub const NUMBERS: [Number; 18] = [
     Number::of(
         "negative_robust_mean",
         "Negative's robust activation",
-        "its mean under 64 fixed transforms",
+        "its mean under fixed transforms",
         |r| Some(r.negative()?.quality.robust_mean),
     ),
     Number::of(

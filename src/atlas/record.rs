@@ -212,6 +212,7 @@ mod tests {
                 clean: 1.0,
                 robust_mean: 0.5,
                 robust_sd: 0.1,
+                robust_draws: 16,
                 robust_ratio: Some(0.5),
                 selectivity: None,
                 spectrum_slope: None,

@@ -151,6 +151,7 @@ fn picture_leaves() -> Vec<Leaf<Picture>> {
         required("clean", |p| p.quality.clean),
         required("robust_mean", |p| p.quality.robust_mean),
         required("robust_sd", |p| p.quality.robust_sd),
+        required("robust_draws", |p| p.quality.robust_draws as i64),
         optional("robust_ratio", |p| p.quality.robust_ratio),
         optional("z", |p| p.quality.selectivity.as_ref().map(|s| s.z)),
         optional("rank", |p| {

@@ -24,7 +24,7 @@ const SHOWPIECE: &str = "655";
 ///
 /// Climbs each unit's activation by gradient ascent on a Fourier-parameterised image under random
 /// transforms, writes a PNG and a JSON sidecar, and prints one line of numbers a picture: the
-/// objective without transforms, its mean and deviation under 64 fixed transforms, how the unit
+/// objective without transforms, its mean and deviation under fixed transforms, how the unit
 /// ranks among its layer's on the picture, and the slope of the picture's spectrum.
 #[derive(Debug, Args)]
 #[command(after_help = "Units and objectives:

@@ -110,6 +110,14 @@ impl Bound {
         })
     }
 
+    /// The weighted sum of the penalties of an RGB image `(1, 3, h, w)`.
+    ///
+    /// # Errors
+    /// When it has another shape.
+    pub fn penalty(&self, image: &Tensor) -> Result<f64> {
+        Ok(self.penalties(Some(image))?.0)
+    }
+
     fn penalties(&self, image: Option<&Tensor>) -> Result<(f64, Option<Tensor>)> {
         let penalties = || self.terms.iter().filter(|(_, term)| term.tap().is_none());
         let (Some(image), true) = (image, penalties().next().is_some()) else {

@@ -8,11 +8,11 @@ use crate::backend::buffer::METER;
 use crate::backend::cuda::Gpu;
 use crate::backend::memory::available;
 use crate::device::{Device, Dtype};
-#[cfg(feature = "cuda")]
-use crate::error::Kind;
 use crate::error::Result;
 #[cfg(not(feature = "cuda"))]
 use crate::error::bail;
+#[cfg(feature = "cuda")]
+use crate::error::{Error, Kind};
 use crate::model::Model;
 
 /// A model where it climbs.
@@ -68,7 +68,7 @@ impl<'a> Machine<'a> {
         self
     }
 
-    /// As [`ascend`]; several GPUs share the jobs evenly.
+    /// As [`ascend`]; several GPUs share the jobs evenly, and look at what they made.
     pub fn ascend(
         &self,
         settings: &Settings,
@@ -157,7 +157,7 @@ fn shared(
         let workers: Vec<_> = gpus
             .iter()
             .zip(jobs.chunks(share))
-            .map(|(gpu, jobs)| scope.spawn(move || gpu.ascend(settings, jobs, watch)))
+            .map(|(gpu, jobs)| scope.spawn(move || climb_and_look(gpu, settings, jobs, watch)))
             .collect();
         let finished = workers.into_iter().map(|worker| worker.join());
         finished
@@ -167,4 +167,20 @@ fn shared(
             })
             .collect()
     })
+}
+
+#[cfg(feature = "cuda")]
+fn climb_and_look(
+    gpu: &GpuModel,
+    settings: &Settings,
+    jobs: &[Job],
+    watch: &dyn Watch,
+) -> Vec<Result<Rendered>> {
+    let mut results = gpu.ascend(settings, jobs, watch);
+    if let Err(error) = gpu.look_at(jobs, &mut results) {
+        for result in results.iter_mut().filter(|result| result.is_ok()) {
+            *result = Err(Error::new(error.kind(), error.report()));
+        }
+    }
+    results
 }

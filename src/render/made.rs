@@ -67,7 +67,7 @@ impl<'a> Made<'a> {
                 format!("{} was stopped before its first step", asked.objective),
             ));
         }
-        let measured = renderer.judge.measure(&asked.objective, &rendered.image)?;
+        let measured = renderer.judge.measure(&asked.objective, &rendered)?;
         let unit = asked.objective.first_unit();
         Ok(Self {
             model: renderer.model,

@@ -14,7 +14,7 @@ use percept::transform::preset::preset;
 
 use super::gpu;
 
-fn jobs(objectives: &[&str]) -> Vec<Job> {
+pub fn jobs(objectives: &[&str]) -> Vec<Job> {
     let job = |text: &&str| Job {
         objective: text.parse().unwrap(),
         key: Key::new(0, *text, 0),
@@ -22,7 +22,7 @@ fn jobs(objectives: &[&str]) -> Vec<Job> {
     objectives.iter().map(job).collect()
 }
 
-fn settings(steps: usize, basis: Basis) -> Settings {
+pub fn settings(steps: usize, basis: Basis) -> Settings {
     let preset = preset("lucid").unwrap();
     Settings {
         basis,
@@ -39,7 +39,7 @@ fn pixels(rendered: &Rendered) -> Vec<f32> {
     rendered.image.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn unwrap(results: Vec<percept::error::Result<Rendered>>) -> Vec<Rendered> {
+pub fn unwrap(results: Vec<percept::error::Result<Rendered>>) -> Vec<Rendered> {
     let one = |result: percept::error::Result<Rendered>| {
         result.unwrap_or_else(|error| panic!("{}", error.report()))
     };
@@ -52,7 +52,7 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     (squares / a.len() as f32).sqrt()
 }
 
-const DECAY_1: Basis = Basis::Fourier { decay: 1.0 };
+pub const DECAY_1: Basis = Basis::Fourier { decay: 1.0 };
 
 /// Units of several taps, a sum of units, a position, a direction and a penalty. A ReLU that rounding
 /// turns sends a picture another way, in some units after a few steps: those that are climbed for ten
@@ -136,7 +136,7 @@ fn a_step_against_total_variation_is_that_of_the_cpu() {
     }
 }
 
-fn write_vector(path: &Path, length: usize) {
+pub fn write_vector(path: &Path, length: usize) {
     let vector = ndarray::Array1::from_shape_fn(length, |i| (i as f32 * 0.7).sin());
     ndarray_npy::write_npy(path, &vector).unwrap();
 }

@@ -88,6 +88,7 @@ fn quality(index: usize, salt: usize, of: usize) -> Quality {
         clean,
         robust_mean: clean * share,
         robust_sd: 0.1 + noise(index, salt + 2),
+        robust_draws: 16,
         robust_ratio: Some(share),
         selectivity: Some(Selectivity {
             z: 2.0 + 6.0 * noise(index, salt + 3) + 4.0 * noise(index, salt + 4),

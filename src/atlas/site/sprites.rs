@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
-use image::imageops::{self, FilterType};
+use image::imageops;
 use image::{ImageReader, Rgb, RgbImage};
 use rayon::prelude::*;
 
@@ -103,10 +103,5 @@ fn thumbnail(path: &Path, side: u32) -> Result<RgbImage> {
         let message = format!("cannot read {} as a picture", path.display());
         Error::new(Kind::Input, message).caused_by(source)
     })?;
-    Ok(imageops::resize(
-        &picture.to_rgb8(),
-        side,
-        side,
-        FilterType::CatmullRom,
-    ))
+    Ok(imageops::thumbnail(&picture.into_rgb8(), side, side))
 }

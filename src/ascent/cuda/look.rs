@@ -1,0 +1,130 @@
+//! A batch of finished pictures seen once more, without a gradient, for their quality numbers.
+
+use std::collections::HashMap;
+
+use super::terms::Terms;
+use super::{GpuModel, Stored};
+use crate::ascent::quality::{Seen, looks};
+use crate::ascent::{Job, Rendered, View};
+use crate::backend::cpu::View as Slice;
+use crate::backend::cuda::{Array, Float, GpuField};
+use crate::encoder::engine::cuda::Cuda;
+use crate::encoder::program::Program;
+use crate::encoder::tap::{Layout, TapId};
+use crate::error::{Error, Kind, Result};
+use crate::objective::Bound;
+
+/// Pictures that are looked at together: of one size, after as many steps, by one tap.
+type Group = (usize, usize, TapId);
+
+struct Picture<'a> {
+    objective: Bound,
+    rendered: &'a mut Rendered,
+}
+
+impl GpuModel<'_> {
+    /// Notes what the jobs' objectives read of their pictures. Those that read no tap, or several, are left to
+    /// be looked at by the CPU.
+    ///
+    /// # Errors
+    /// When the device's memory is full.
+    pub fn look_at(&self, jobs: &[Job], results: &mut [Result<Rendered>]) -> Result<()> {
+        let mut groups: HashMap<Group, Vec<Picture>> = HashMap::new();
+        for (job, result) in jobs.iter().zip(results) {
+            let Ok(rendered) = result else { continue };
+            let objective = Bound::new(&job.objective, &self.model.encoder)?;
+            let &[tap] = objective.taps() else { continue };
+            let group = (rendered.image.dim(2)?, rendered.steps_done, tap);
+            groups.entry(group).or_default().push(Picture {
+                objective,
+                rendered,
+            });
+        }
+        for (group, mut pictures) in groups {
+            let seen = match &self.program {
+                Stored::F32(program) => self.see(program, group, &pictures)?,
+                Stored::F16(program) => self.see(program, group, &pictures)?,
+                Stored::Bf16(program) => self.see(program, group, &pictures)?,
+            };
+            for (picture, seen) in pictures.iter_mut().zip(seen) {
+                picture.rendered.seen = Some(seen);
+            }
+        }
+        Ok(())
+    }
+
+    fn see<T: Float>(
+        &self,
+        program: &Program<Cuda<T>>,
+        (side, steps, tap): Group,
+        pictures: &[Picture],
+    ) -> Result<Vec<Seen>> {
+        let (encoder, gpu) = (&self.model.encoder, &self.gpu);
+        let view = View::new(self.model, side, &[tap]);
+        let mut rgb = Vec::with_capacity(pictures.len() * 3 * side * side);
+        let mut readings = Vec::with_capacity(pictures.len());
+        let mut penalties = Vec::with_capacity(pictures.len());
+        for Picture {
+            objective,
+            rendered,
+        } in pictures
+        {
+            rgb.extend_from_slice(&Slice::<f32>::of(&rendered.image)?);
+            readings.push(objective.readings(encoder, view.side())?);
+            penalties.push(objective.penalty(&rendered.image)?);
+        }
+        let rgb = Array::upload(gpu, &rgb)?;
+        let terms = Terms::new(gpu, tap, &readings)?;
+        let scales = Array::upload(gpu, &vec![1.0; pictures.len()])?;
+        let place = Array::zeros(gpu, 3)?;
+        let mut values = Array::any(gpu, terms.count())?;
+        let mut means = Vec::new();
+        let mut seen = vec![Vec::new(); pictures.len()];
+        for look in looks(&view, side, steps) {
+            let warp = view.warps(vec![look; pictures.len()]).upload(gpu)?;
+            let run = program.run(warp.forward(&rgb, (side, side))?, &[tap])?;
+            let Some(activation) = run.activation(tap) else {
+                let message = "a pass did not keep a tap of its objectives";
+                return Err(Error::new(Kind::Internal, message));
+            };
+            if means.is_empty() {
+                means = channel_means(activation, encoder.tap(tap).layout)?;
+            }
+            terms.read(activation, &scales, &place, &mut values)?;
+            let mut sums = penalties.clone();
+            terms.add_to(&mut sums, &values.download()?);
+            for (seen, sum) in seen.iter_mut().zip(sums) {
+                seen.push(sum);
+            }
+        }
+        let of_one = |(mut values, means): (Vec<f64>, Vec<f64>)| {
+            let robust = values.split_off(1);
+            Seen {
+                clean: values[0],
+                robust,
+                means: Some(means),
+            }
+        };
+        Ok(seen.into_iter().zip(means).map(of_one).collect())
+    }
+}
+
+/// The mean of every channel over the positions of each image.
+fn channel_means<T: Float>(activation: &GpuField<T>, layout: Layout) -> Result<Vec<Vec<f64>>> {
+    let field = activation.download()?;
+    let (channels, rows) = (field.extent.channels, field.extent.positions());
+    // The class token comes first and is no position.
+    let before = usize::from(matches!(layout, Layout::Tokens { .. }));
+    let of_image = |image: &[f32]| {
+        let mut sums = vec![0.0; channels];
+        for row in image.chunks_exact(channels).skip(before) {
+            for (sum, &value) in sums.iter_mut().zip(row) {
+                *sum += f64::from(value);
+            }
+        }
+        let count = (rows - before) as f64;
+        sums.into_iter().map(|sum| sum / count).collect()
+    };
+    let images = field.elements.chunks_exact(rows * channels);
+    Ok(images.map(of_image).collect())
+}
