@@ -117,10 +117,11 @@ class Batches(torch.utils.data.IterableDataset):
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         torch.set_num_threads(1)  # the other core trains
         self.prepare()
-        number = self.first
+        worker = torch.utils.data.get_worker_info()  # they take turns
+        number = self.first + worker.id
         while True:
             yield self.batch(number, self.progress.value)
-            number += 1
+            number += worker.num_workers
 
     def pick(self, among: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
         """`count` different concepts, at most the flags' share of them flags."""

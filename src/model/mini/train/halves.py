@@ -2,7 +2,7 @@
 
 A layer of a model this small is too little work for two threads, which wait for one another after
 every operation; two halves of a batch meet twice a step. On two cores a step takes two thirds of
-the time. Batch norm sees a half at a time. The even rows are one half, the odd ones the other, so
+the time. Batch norm sees a half at a time. A GPU takes the batch whole. The even rows are one half, the odd ones the other, so
 that both have their share of first and second views and of words.
 """
 
@@ -15,8 +15,13 @@ from torch import Tensor
 HALVES = 2
 
 
+def parts(device: torch.device) -> int:
+    return HALVES if device.type == "cpu" else 1
+
+
 def split(batch: Tensor) -> list[Tensor]:
-    return [batch[i::HALVES] for i in range(HALVES)]
+    count = parts(batch.device)
+    return [batch[i::count] for i in range(count)]
 
 
 def join(halves: list[Tensor]) -> Tensor:
@@ -52,6 +57,6 @@ class Halves:
         torch.autograd.backward([y for y, _ in reached], [gradient for _, gradient in reached])
 
 
-def make_pool() -> ThreadPoolExecutor:
+def make_pool(device: torch.device) -> ThreadPoolExecutor:
     """A thread for each half, each computing on its own core only."""
-    return ThreadPoolExecutor(HALVES, initializer=torch.set_num_threads, initargs=(1,))
+    return ThreadPoolExecutor(parts(device), initializer=torch.set_num_threads, initargs=(1,))

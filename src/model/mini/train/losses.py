@@ -15,6 +15,7 @@ MOST_SCALE = 100.0  # CLIP's limit
 MOST_POOLED_SCALE = 20.0
 FEW_LETTERS = 12.0  # divides the letter loss: about as many targets as a word has
 PEAK = 5.0  # deviations, about the most that one picture of forty can have
+CHAMPION_SCALE = 2.5  # of deviations: a peak stands out from hundreds of channels of noise
 PEAK_FROM = 0.5  # deviations above a channel's mean from which on a matched concept is driven
 MATCH_EVERY = 50  # steps
 PROFILE_MOMENTUM = 0.7  # a concept is met about every thirtieth step
@@ -37,7 +38,7 @@ class Views(NamedTuple):
 def see(visual: nn.Module, pictures: Tensor, bf16: bool) -> Views:
     """Runs the image encoder; what follows the convolutions is in single precision."""
     pictures = pictures.contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+    with torch.autocast(pictures.device.type, torch.bfloat16, enabled=bf16):
         third = visual.third(pictures)
         last = visual.layer4(third)
     third, last = third.float(), last.float()
@@ -46,7 +47,7 @@ def see(visual: nn.Module, pictures: Tensor, bf16: bool) -> Views:
 
 def contrast(a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:
     """CLIP's loss: each row finds its partner among the other's rows, both ways."""
-    logits, target = scale * a @ b.t(), torch.arange(len(a))
+    logits, target = scale * a @ b.t(), torch.arange(len(a), device=a.device)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.t(), target)) / 2
 
 
@@ -103,17 +104,19 @@ class PeakLoss(nn.Module):
     PEAK deviations in its own unit, the more it stands out there already.
     """
 
-    def __init__(self, concepts: int, channels: int) -> None:
+    def __init__(self, concepts: int, channels: int, champions: float) -> None:
         super().__init__()
+        self.champions = champions
         for kind in ("drawings", "words"):
             self.register_buffer(kind, torch.zeros(concepts, channels))
         self.register_buffer("owned", torch.full((concepts,), -1))  # the concept's unit
         self.until_match = 0
 
     def match(self) -> None:
-        concepts, units = linear_sum_assignment(torch.minimum(self.drawings, self.words).numpy(), maximize=True)
-        self.owned.fill_(-1)
-        self.owned[torch.from_numpy(concepts)] = torch.from_numpy(units)
+        concepts, units = linear_sum_assignment(torch.minimum(self.drawings, self.words).cpu().numpy(), maximize=True)
+        owned = torch.full(self.owned.shape, -1)
+        owned[torch.from_numpy(concepts)] = torch.from_numpy(units)
+        self.owned.copy_(owned)
 
     @torch.no_grad()
     def learn(self, views: Views, concepts: Tensor) -> None:
@@ -130,11 +133,15 @@ class PeakLoss(nn.Module):
         """`concepts`: of the pairs of a drawing and a word, the last of the batch."""
         first, second = (standardise(v[-len(concepts) :]) for v in views.units.chunk(2))
         unit = self.owned[concepts]
-        rows = torch.arange(len(concepts))[unit >= 0]
+        rows = torch.arange(len(concepts), device=unit.device)[unit >= 0]
         unit, owner = unit[rows], concepts[rows]
         weight = F.relu(torch.minimum(self.drawings[owner, unit], self.words[owner, unit]) - PEAK_FROM)
         missing = F.relu(PEAK - first[rows, unit]) + F.relu(PEAK - second[rows, unit])
-        return (weight * missing).sum() / (weight.sum() + 1.0) / (2 * PEAK)
+        loss = missing / (2 * PEAK)
+        if self.champions:
+            others = [F.cross_entropy(CHAMPION_SCALE * v[rows], unit, reduction="none") for v in (first, second)]
+            loss = loss + self.champions * (others[0] + others[1]) / 2
+        return (weight * loss).sum() / (weight.sum() + 1.0)
 
 
 class ChannelLoss(nn.Module):
@@ -158,7 +165,7 @@ class ChannelLoss(nn.Module):
         now = units.t() @ units / len(units)
         running = getattr(self, kind)
         with torch.no_grad():
-            running.copy_(torch.lerp(running, now, 1 - self.momentum) if self.started else now)
+            running.copy_(torch.lerp(running, now, torch.where(self.started, 1 - self.momentum, 1.0)))
         others = running - torch.diag(running.diagonal())
         return 2 * (others * now).sum() / len(now)
 

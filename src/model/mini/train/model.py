@@ -194,10 +194,10 @@ class CLIP(nn.Module):
 
     def encode_text(self, ids: Tensor) -> Tensor:
         """Pooled at the largest id, the end of the text."""
-        x, mask = self.embed_tokens(ids), causal_mask(ids.shape[1])
+        x, mask = self.embed_tokens(ids), causal_mask(ids.shape[1]).to(ids.device)
         for block in self.transformer.resblocks:
             x = block(x, mask)
-        return self.ln_final(x)[torch.arange(len(ids)), ids.argmax(-1)] @ self.text_projection
+        return self.ln_final(x)[torch.arange(len(ids), device=ids.device), ids.argmax(-1)] @ self.text_projection
 
 
 def causal_mask(length: int) -> Tensor:

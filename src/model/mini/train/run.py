@@ -1,6 +1,6 @@
 """From packages to weights, in one command that can be stopped and started again at will:
 
-    python src/model/mini/train/run.py --work DIR [--minutes M]
+    python src/model/mini/train/run.py --work DIR [--device cuda]
 
 Every stage is skipped when what it makes is already in DIR. See README.md.
 """
@@ -21,10 +21,23 @@ ENVIRONMENT = {
 }
 
 
+def number(text: str) -> tuple[str, float | int | tuple[float, ...]]:
+    """NAME=VALUE, or NAME=VALUE,VALUE for a pair."""
+    name, _, values = text.partition("=")
+    numbers = tuple(int(v) if v.lstrip("-").isdigit() else float(v) for v in values.split(","))
+    return name, numbers if len(numbers) > 1 else numbers[0]
+
+
 def arguments() -> argparse.Namespace:
+    from settings import Settings
+
     parser = argparse.ArgumentParser(description="Trains mini.")
     parser.add_argument("--work", type=Path, required=True, help="folder for everything that is made")
-    parser.add_argument("--minutes", type=float, default=170.0, help="of training (default 170)")
+    parser.add_argument("--steps", type=int, default=Settings.steps, help=f"of training (default {Settings.steps})")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes that compose pictures (default 1, for two cores)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--width",
@@ -37,9 +50,8 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--resolution", type=int, default=64, help="of the pictures, a multiple of 32")
     parser.add_argument(
-        "--gradient-alignment", type=float, default=0.0, help="weight of that loss in the robust stage"
+        "--set", type=number, action="append", default=[], metavar="NAME=VALUE", help="another of settings.py's numbers"
     )
-    parser.add_argument("--restyled", type=float, default=1.0, help="scale of the random restyling's shares")
     parser.add_argument(
         "--until",
         choices=("art", "words", "text", "train", "export", "evaluate", "responses"),
@@ -68,11 +80,12 @@ def main() -> None:
         vision_width=options.width, last_planes=options.last_planes, image_resolution=options.resolution
     )
     settings = Settings(
-        minutes=options.minutes,
+        steps=options.steps,
+        device=options.device,
+        workers=options.workers,
         seed=options.seed,
         model=config,
-        gradient_alignment=options.gradient_alignment,
-        restyled=options.restyled,
+        **dict(options.set),
     )
     stages = (
         ("art", "concepts.json", lambda: (fetch(work), make_art(work))),

@@ -62,27 +62,34 @@ class Trainer:
     def __init__(self, work: Path, settings: Settings) -> None:
         self.work, self.settings = work, settings
         torch.manual_seed(settings.seed)
-        self.bf16 = settings.bf16 and torch.cpu._is_avx512_bf16_supported()
+        self.device = torch.device(settings.device)
+        is_fast = self.device.type != "cpu" or torch.cpu._is_avx512_bf16_supported()
+        self.bf16 = settings.bf16 and is_fast
         self.data = Data(work)
         self.captions = Captions(self.data)
         self.model = build(settings.model)
-        self.pool = make_pool()
+        self.pool = make_pool(self.device)
         self.attack = Attack(self.model, settings, self.bf16, self.pool)
         self.letter_head = LetterHead(16 * settings.model.vision_width, LetterTargets(self.data).count)
         self.channel_loss = ChannelLoss(settings.model.last_channels, settings.correlation_momentum)
-        self.peak_loss = PeakLoss(len(self.data), settings.model.last_channels)
+        self.peak_loss = PeakLoss(
+            len(self.data), settings.model.last_channels, settings.spread_champions
+        )
         self.pooled_scale = nn.Parameter(torch.tensor(math.log(FIRST_POOLED_SCALE)))
         self.model.load_state_dict(torch.load(work / "text.pt"), strict=False)
+        for part in (self.model, self.letter_head, self.channel_loss, self.peak_loss):
+            part.to(self.device)
+        self.pooled_scale.data = self.pooled_scale.data.to(self.device)
         self.optimiser = make_optimiser(self.model, self.letter_head, self.pooled_scale, settings)
-        self.state = State(elapsed=settings.text_seconds)
+        self.state = State()
         self.bank = torch.empty(0)
-        self.sums: dict[str, float] = {}
+        self.sums: dict[str, float | Tensor] = {}
         if (work / "checkpoint.pt").exists():
             self.resume()
 
     @property
     def progress(self) -> float:
-        return self.state.elapsed / (self.settings.minutes * 60)
+        return self.state.step / self.settings.steps
 
     def parts(self) -> dict:
         """Everything with a state_dict."""
@@ -111,7 +118,7 @@ class Trainer:
         for key, part in self.parts().items():
             part.load_state_dict(saved[key])
         self.pooled_scale.data.copy_(saved["pooled_scale"])
-        self.bank = saved["bank"]
+        self.bank = saved["bank"].to(self.device)
         torch.set_rng_state(saved["random"])
         self.state = State(**saved["state"])
         print(f"goes on at step {self.state.step}, {self.state.elapsed / 60:.1f} min", flush=True)
@@ -123,7 +130,8 @@ class Trainer:
         random = np.random.default_rng((self.settings.seed, self.state.step, 1))
         ids = self.captions.draw(np.arange(len(self.data)), random)
         with_no_graph = torch.no_grad()(self.read)  # each thread has its own switch for graphs
-        self.bank = torch.cat([part for (part,) in self.pool.map(with_no_graph, ids.split(BANK_PART))])
+        parts = ids.to(self.device).split(BANK_PART)
+        self.bank = torch.cat([part for (part,) in self.pool.map(with_no_graph, parts)])
 
     def look(self, pictures: Tensor) -> Views:
         return see(self.model.visual, pictures, self.bf16)
@@ -148,7 +156,7 @@ class Trainer:
             self.settings.attack_radius(self.progress, state.clean_loss), len(pictures), worded
         )
         self.note(radius=radius.mean(), clean=clean)
-        return pictures + radius * direction
+        return pictures + radius.to(self.device) * direction
 
     def loss(self, views: Views, captions: Tensor, batch: dict[str, Tensor]) -> Tensor:
         settings, progress = self.settings, self.progress
@@ -185,6 +193,7 @@ class Trainer:
 
     def train_step(self, batch: dict[str, Tensor]) -> None:
         settings = self.settings
+        batch = {key: value.to(self.device) for key, value in batch.items()}
         if self.state.step % settings.bank_every == 0 or not len(self.bank):
             self.refresh_bank()
         for group in self.optimiser.param_groups:
@@ -210,11 +219,12 @@ class Trainer:
 
     def note(self, **values: Tensor | float) -> None:
         for key, value in values.items():
-            self.sums[key] = self.sums.get(key, 0.0) + float(torch.as_tensor(value).detach())
+            value = value.detach() if isinstance(value, Tensor) else value
+            self.sums[key] = self.sums.get(key, 0.0) + value
 
     def report(self, steps: int, seconds: float) -> None:
         rate = steps * 2 * self.settings.concepts / seconds
-        figures = {k: round(v / steps, 3) for k, v in self.sums.items()}
+        figures = {k: round(float(v) / steps, 3) for k, v in self.sums.items()}
         line = {
             "step": self.state.step,
             "minutes": round(self.state.elapsed / 60, 2),
@@ -227,13 +237,15 @@ class Trainer:
         self.sums = {}
 
     def run(self) -> None:
-        """Trains to the end of the settings' minutes."""
+        """Trains to the end of the settings' steps."""
         share = Value("d", self.progress)
         stream = Batches(self.work, self.settings, self.state.step, share)
         batches = iter(
-            torch.utils.data.DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=PREFETCH)
+            torch.utils.data.DataLoader(
+                stream, batch_size=None, num_workers=self.settings.workers, prefetch_factor=PREFETCH
+            )
         )
-        watch = Watch(self.data, self.captions, self.settings.model.image_resolution)
+        watch = Watch(self.data, self.captions, self.settings.model.image_resolution, self.device)
         self.model.train()
         last = saved = watched = time.monotonic()
         reported = (self.state.step, last)

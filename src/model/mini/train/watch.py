@@ -16,15 +16,16 @@ BATCH = 128
 
 
 class Watch:
-    def __init__(self, data: Data, captions: Captions, size: int) -> None:
+    def __init__(self, data: Data, captions: Captions, size: int, device: torch.device) -> None:
         rows = data.of_role(VALIDATION)
         rows = rows[[STYLES[s].name == "fxemoji" for s in data.art_style[rows]]][::EVERY_DRAWING]
         words = np.flatnonzero(data.mask_role == VALIDATION)[::EVERY_WORD]
-        self.names = captions.names
-        self.sets = {
+        self.names = captions.names.to(device)
+        sets = {
             "drawings": (plain_pictures(data.drawings(rows), size), torch.from_numpy(data.art_concept[rows])),
             "words": (plain_pictures(data.words(words), size), torch.from_numpy(data.mask_concept[words])),
         }
+        self.sets = {kind: tuple(part.to(device) for part in parts) for kind, parts in sets.items()}
 
     @torch.no_grad()
     def __call__(self, model: CLIP) -> dict[str, list[float]]:
