@@ -77,7 +77,7 @@ fn pictures_are_those_of_the_cpu() {
         (
             DECAY_1,
             10,
-            &["layer4.0.sum:655", "layer4.0.sum:174", "layer4.0.sum:654"][..],
+            &["layer4.0.sum:655", "layer4.0.sum:466", "layer4.0.sum:513"][..],
             1e-3,
         ),
         (DECAY_1, 3, &objectives, 3e-3),
