@@ -28,6 +28,7 @@ pub struct Renderer<'a> {
 /// What the pictures of one batch share.
 #[derive(Debug, Clone, Copy)]
 struct Climb {
+    /// Until the pictures were here, and looked at where a GPU made them.
     seconds: f64,
     batch: usize,
 }

@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use super::spectrum::spectrum_slope;
 use super::{Rendered, View};
 use crate::encoder::tap::TapId;
-use crate::error::Result;
+use crate::error::{Result, bail};
 use crate::model::Model;
 use crate::model::statistics::Statistics;
 use crate::objective::{Bound, Objective};
 use crate::param::{Basis, Parameterisation};
 use crate::seed::{Key, Purpose};
-pub use seen::{Seen, as_it_is, looks};
+use seen::as_it_is;
+pub use seen::{Seen, looks};
 
 /// Fixed transforms under which the robust objective is measured, at least and at most.
 const DRAWS: [u64; 2] = [4, 64];
@@ -108,9 +109,20 @@ impl<'a> Judge<'a> {
             robust,
             means,
         } = match &rendered.seen {
-            Some(seen) => seen.clone(),
-            None => self.see(objective, &image, rendered.steps_done)?,
+            // 16 bits may not hold what 32 do.
+            Some(seen) if seen.is_finite() => seen.clone(),
+            _ => self.see(objective, &image, rendered.steps_done)?,
         };
+        if let Some(value) = robust
+            .iter()
+            .chain([&clean])
+            .find(|value| !value.is_finite())
+        {
+            bail!(
+                Numeric,
+                "the finished picture of {objective} measures {value}"
+            );
+        }
         let robust_mean = robust.iter().sum::<f64>() / robust.len() as f64;
         let variance = robust
             .iter()
@@ -226,5 +238,16 @@ impl<'a> Judge<'a> {
             &images,
             format!("{NOISE_IMAGES} images of 1/f noise"),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_steps_are_measured_under_more_transforms() {
+        let counts = [0, 1, 128, 159, 160, 512, 2048, 100_000].map(draws);
+        assert_eq!(counts, [4, 4, 4, 4, 5, 16, 64, 64]);
     }
 }

@@ -45,7 +45,7 @@ pub struct Finished {
     /// What the first unit is known to answer to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answers: Option<Answers>,
-    /// Seconds that its batch climbed.
+    /// Seconds that its batch climbed; on a GPU also of looking at its pictures.
     pub seconds: f64,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Made<'a> {
         &self.measured
     }
 
-    /// Seconds that its batch climbed.
+    /// Seconds that its batch climbed; on a GPU also of looking at its pictures.
     pub fn seconds(&self) -> f64 {
         self.climb.seconds
     }

@@ -160,28 +160,31 @@ fn what_a_device_lacks_is_said_with_the_cure() {
     }
 }
 
-/// How often each of these steps, counted from 0, launches each kernel, as the CPU that acts as a GPU sees it.
-fn launches_of_steps(steps: Range<usize>, arguments: &[&str]) -> Vec<BTreeMap<String, usize>> {
+/// How often a render of so many steps launches each kernel, as the CPU that acts as a GPU sees it.
+fn launches(steps: usize, arguments: &[&str]) -> BTreeMap<String, usize> {
     let folder = TempDir::new().unwrap();
-    let count = |steps: usize| {
-        let steps = &steps.to_string();
-        let log = folder.path().join(steps);
-        let fixed = ["render", "--device", "cuda", "--quiet", "--out", "."];
-        let mut command = command(
-            folder.path(),
-            &[&fixed, &["--steps", steps][..], arguments].concat(),
-        );
-        let output = command.env("FAKE_CUDA_LOG", &log).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-        let mut counts = BTreeMap::new();
-        for name in std::fs::read_to_string(log).unwrap().lines() {
-            let name = name.strip_suffix("_f32").unwrap_or(name);
-            *counts.entry(name.to_owned()).or_insert(0) += 1;
-        }
-        counts
-    };
-    let counts: Vec<BTreeMap<String, usize>> = (steps.start..=steps.end).map(count).collect();
+    let log = folder.path().join("log");
+    let fixed = ["render", "--device", "cuda", "--quiet", "--out", "."];
+    let mut command = command(
+        folder.path(),
+        &[&fixed, &["--steps", &steps.to_string()][..], arguments].concat(),
+    );
+    let output = command.env("FAKE_CUDA_LOG", &log).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let mut counts = BTreeMap::new();
+    for name in std::fs::read_to_string(log).unwrap().lines() {
+        let name = name.strip_suffix("_f32").unwrap_or(name);
+        *counts.entry(name.to_owned()).or_insert(0) += 1;
+    }
+    counts
+}
+
+/// How often each of these steps, counted from 0, launches each kernel.
+fn launches_of_steps(steps: Range<usize>, arguments: &[&str]) -> Vec<BTreeMap<String, usize>> {
+    let counts: Vec<BTreeMap<String, usize>> = (steps.start..=steps.end)
+        .map(|steps| launches(steps, arguments))
+        .collect();
     let step = |pair: &[BTreeMap<String, usize>]| {
         let mut own = pair[1].clone();
         for (name, count) in &mut own {
@@ -223,6 +226,17 @@ fn a_step_launches_what_the_roofline_counts() {
             "{name}"
         );
     }
+}
+
+/// A device looks at what it made: once without transforms, and under four.
+#[test]
+fn pictures_are_looked_at_where_they_are_made() {
+    if !on_a_cpu() {
+        return;
+    }
+    let steps = 2;
+    let launches = launches(steps, &["--model", "mini", "655"]);
+    assert_eq!(launches["reduce_values_fwd"], steps + 1 + 4);
 }
 
 /// Where a ReLU's output is read by a pool alone, one pass makes both; not where it is read at a tap.

@@ -1,7 +1,6 @@
 //! A batch of finished pictures seen once more, without a gradient, for their quality numbers.
 
-use std::collections::HashMap;
-
+use super::stepper::WORDS;
 use super::terms::Terms;
 use super::{GpuModel, Stored};
 use crate::ascent::quality::{Seen, looks};
@@ -29,16 +28,20 @@ impl GpuModel<'_> {
     /// # Errors
     /// When the device's memory is full.
     pub fn look_at(&self, jobs: &[Job], results: &mut [Result<Rendered>]) -> Result<()> {
-        let mut groups: HashMap<Group, Vec<Picture>> = HashMap::new();
+        let mut groups: Vec<(Group, Vec<Picture>)> = Vec::new();
         for (job, result) in jobs.iter().zip(results) {
             let Ok(rendered) = result else { continue };
             let objective = Bound::new(&job.objective, &self.model.encoder)?;
             let &[tap] = objective.taps() else { continue };
             let group = (rendered.image.dim(2)?, rendered.steps_done, tap);
-            groups.entry(group).or_default().push(Picture {
+            let picture = Picture {
                 objective,
                 rendered,
-            });
+            };
+            match groups.iter_mut().find(|(known, _)| *known == group) {
+                Some((_, pictures)) => pictures.push(picture),
+                None => groups.push((group, vec![picture])),
+            }
         }
         for (group, mut pictures) in groups {
             let seen = match &self.program {
@@ -76,7 +79,7 @@ impl GpuModel<'_> {
         let rgb = Array::upload(gpu, &rgb)?;
         let terms = Terms::new(gpu, tap, &readings)?;
         let scales = Array::upload(gpu, &vec![1.0; pictures.len()])?;
-        let place = Array::zeros(gpu, 3)?;
+        let place = Array::zeros(gpu, WORDS)?;
         let mut values = Array::any(gpu, terms.count())?;
         let mut means = Vec::new();
         let mut seen = vec![Vec::new(); pictures.len()];

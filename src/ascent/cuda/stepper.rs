@@ -36,10 +36,13 @@ pub struct Stepper<'a, T: Float> {
     pub drawn: Drawn,
 }
 
+/// What differs from step to step in numbers, see `kernels/prelude.cuh`.
+pub const WORDS: usize = 3;
+
 /// What differs from step to step.
 pub struct Drawn {
     warp: GpuWarp,
-    /// See `kernels/prelude.cuh`.
+    /// As many as [`WORDS`].
     words: Array<u32>,
 }
 
@@ -51,7 +54,7 @@ impl Drawn {
     pub fn new(gpu: &Arc<Gpu>, warp: &Warp) -> Result<Self> {
         Ok(Self {
             warp: warp.upload(gpu)?,
-            words: Array::zeros(gpu, 3)?,
+            words: Array::zeros(gpu, WORDS)?,
         })
     }
 

@@ -18,6 +18,15 @@ pub struct Seen {
     pub means: Option<Vec<f64>>,
 }
 
+impl Seen {
+    /// Whether all of it is.
+    pub fn is_finite(&self) -> bool {
+        let means = self.means.iter().flatten();
+        let mut all = self.robust.iter().chain(means).chain([&self.clean]);
+        all.all(|value| value.is_finite())
+    }
+}
+
 /// A picture of `canvas x canvas` pixels without transforms.
 pub fn as_it_is(view: &View, canvas: usize) -> Sampling {
     look(view, canvas, &[], 0)

@@ -82,9 +82,17 @@ fn name(chunk: &Chunk, side: u32) -> String {
 fn draw(folder: &Path, records: &[Record], side: u32) -> Result<Vec<u8>> {
     let rows = (records.len() as u32).div_ceil(COLUMNS);
     let mut sheet = RgbImage::from_pixel(COLUMNS * side, rows * side, BLANK);
-    for (place, record) in (0..).zip(records) {
-        if let Some(picture) = record.face() {
-            let thumbnail = thumbnail(&folder.join(&picture.file), side)?;
+    let thumbnails: Vec<Option<RgbImage>> = records
+        .par_iter()
+        .map(|record| {
+            let picture = record.face();
+            picture
+                .map(|picture| thumbnail(&folder.join(&picture.file), side))
+                .transpose()
+        })
+        .collect::<Result<_>>()?;
+    for (place, thumbnail) in (0..).zip(thumbnails) {
+        if let Some(thumbnail) = thumbnail {
             let (x, y) = (place % COLUMNS * side, place / COLUMNS * side);
             imageops::replace(&mut sheet, &thumbnail, x.into(), y.into());
         }

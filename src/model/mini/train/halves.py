@@ -1,8 +1,8 @@
-"""Runs a batch through an encoder in two halves, each on a core of its own.
+"""Runs a batch through an encoder in two halves, each on a core of its own; on a GPU whole.
 
 A layer of a model this small is too little work for two threads, which wait for one another after
 every operation; two halves of a batch meet twice a step. On two cores a step takes two thirds of
-the time. Batch norm sees a half at a time. A GPU takes the batch whole. The even rows are one half, the odd ones the other, so
+the time. Batch norm sees a half at a time. The even rows are one half, the odd ones the other, so
 that both have their share of first and second views and of words.
 """
 

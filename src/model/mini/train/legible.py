@@ -4,7 +4,7 @@
         --work DIR --model DIR/mini/model.safetensors DIR/metrics.json [--model ...] --out DIR/legible
 
 The judge is a robust model from this recipe with another seed and another width, which learns from
-the same drawings but shares no weight (a run with `--seed 1 --width 20`). Of UNITS random mutual
+the same drawings but shares no weight (a run with `--seed 1 --width 20 --steps 9000`). Of UNITS random mutual
 units (see `units.py`) of each model, rendered by percept with its defaults, it names each among all
 concepts; a picture is legible when the unit's concept, its best drawing, is among the first five.
 The null gives each picture another unit's concept.

@@ -15,7 +15,7 @@ MOST_SCALE = 100.0  # CLIP's limit
 MOST_POOLED_SCALE = 20.0
 FEW_LETTERS = 12.0  # divides the letter loss: about as many targets as a word has
 PEAK = 5.0  # deviations, about the most that one picture of forty can have
-CHAMPION_SCALE = 2.5  # of deviations: a peak stands out from hundreds of channels of noise
+CONTRAST_SCALE = 2.5  # of deviations: a peak stands out from hundreds of channels of noise
 PEAK_FROM = 0.5  # deviations above a channel's mean from which on a matched concept is driven
 MATCH_EVERY = 50  # steps
 PROFILE_MOMENTUM = 0.7  # a concept is met about every thirtieth step
@@ -101,12 +101,13 @@ class PeakLoss(nn.Module):
     units for one concept. This keeps a running profile of every unit, its deviations for each concept
     drawn and for each concept written. Units and concepts are matched one to one so that the matched
     units' profiles, the lesser of both, are largest in sum; both views of a concept are driven towards
-    PEAK deviations in its own unit, the more it stands out there already.
+    PEAK deviations in its own unit, the more it stands out there already, and by a cross-entropy over
+    all units' deviations to be its own unit's more than any other's.
     """
 
-    def __init__(self, concepts: int, channels: int, champions: float) -> None:
+    def __init__(self, concepts: int, channels: int, contrast: float) -> None:
         super().__init__()
-        self.champions = champions
+        self.contrast = contrast
         for kind in ("drawings", "words"):
             self.register_buffer(kind, torch.zeros(concepts, channels))
         self.register_buffer("owned", torch.full((concepts,), -1))  # the concept's unit
@@ -138,9 +139,9 @@ class PeakLoss(nn.Module):
         weight = F.relu(torch.minimum(self.drawings[owner, unit], self.words[owner, unit]) - PEAK_FROM)
         missing = F.relu(PEAK - first[rows, unit]) + F.relu(PEAK - second[rows, unit])
         loss = missing / (2 * PEAK)
-        if self.champions:
-            others = [F.cross_entropy(CHAMPION_SCALE * v[rows], unit, reduction="none") for v in (first, second)]
-            loss = loss + self.champions * (others[0] + others[1]) / 2
+        if self.contrast:
+            others = [F.cross_entropy(CONTRAST_SCALE * v[rows], unit, reduction="none") for v in (first, second)]
+            loss = loss + self.contrast * (others[0] + others[1]) / 2
         return (weight * loss).sum() / (weight.sum() + 1.0)
 
 

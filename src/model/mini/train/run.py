@@ -8,6 +8,7 @@ Every stage is skipped when what it makes is already in DIR. See README.md.
 import argparse
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 # Read when the libraries load, so before them. Threads that wait must not spin (beside another job
@@ -28,12 +29,10 @@ def number(text: str) -> tuple[str, float | int | tuple[float, ...]]:
     return name, numbers if len(numbers) > 1 else numbers[0]
 
 
-def arguments() -> argparse.Namespace:
-    from settings import Settings
-
+def arguments(settings: type) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Trains mini.")
     parser.add_argument("--work", type=Path, required=True, help="folder for everything that is made")
-    parser.add_argument("--steps", type=int, default=Settings.steps, help=f"of training (default {Settings.steps})")
+    parser.add_argument("--steps", type=int, default=settings.steps, help=f"of training (default {settings.steps})")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument(
         "--workers", type=int, default=1, help="processes that compose pictures (default 1, for two cores)"
@@ -58,11 +57,17 @@ def arguments() -> argparse.Namespace:
         default="responses",
         help="the last stage to run",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    known = {f.name for f in fields(settings)} - {"model", "steps", "device", "workers", "seed"}
+    if unknown := [name for name, _ in options.set if name not in known]:
+        parser.error(f"--set {unknown[0]}: there are {', '.join(sorted(known))}")
+    return options
 
 
 def main() -> None:
-    options = arguments()
+    from settings import Settings
+
+    options = arguments(Settings)
     import evaluate
     import export
     import responses
@@ -70,7 +75,6 @@ def main() -> None:
     from fetch import fetch
     from model import Config
     from pretrain import pretrain
-    from settings import Settings
     from train import Trainer
     from words import make_words
 

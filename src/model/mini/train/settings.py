@@ -20,7 +20,7 @@ def ramp(progress: float, start: float, end: float, first: float = 0.0, last: fl
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults are the published run's."""
+    """Defaults are the recipe's."""
 
     steps: int = 30000
     text_steps: int = 350  # of the text encoder by itself, before
@@ -50,13 +50,13 @@ class Settings:
 
     # The second part: it starts at this share of the run. Without it a unit in three repeated another
     # one (effective rank 35 of the drawings, 58 distinct concepts), whatever the first part's weights;
-    # without the loss on peaks there were 91 distinct concepts, with it 274, with its champions 546.
+    # without the loss on peaks there were 91 distinct concepts, with it 274, with its contrast of units 546.
     spread_from: float = 98 / 170
     spread_rate: float = 1e-3
     spread_same_channel: float = 3.0
     spread_other_channels: float = 0.15
     spread_peaks: float = 2.0
-    spread_champions: float = 0.3  # of the loss on peaks: that no other unit answers more
+    spread_contrast: float = 0.3  # of the loss on peaks: no other unit is to answer more
     spread_radius: float = 6.5  # of the perturbation, see `radius`; it goes for the matched units, too
 
     # Stages of the first part, as shares of it; the second is robust until it settles.

@@ -1,8 +1,8 @@
 """The training itself: clean stage, robust stage, settling. Makes checkpoint.pt, in the end model.pt.
 
 May be stopped at any moment: the checkpoint, written every CHECKPOINT_SECONDS, holds model,
-optimiser, running statistics, step, elapsed time and random state; batches depend on their number
-only. The same command goes on.
+optimiser, running statistics, step, elapsed time and random state; batches depend on the
+seed, their number and the progress. The same command goes on.
 """
 
 import json
@@ -73,7 +73,7 @@ class Trainer:
         self.letter_head = LetterHead(16 * settings.model.vision_width, LetterTargets(self.data).count)
         self.channel_loss = ChannelLoss(settings.model.last_channels, settings.correlation_momentum)
         self.peak_loss = PeakLoss(
-            len(self.data), settings.model.last_channels, settings.spread_champions
+            len(self.data), settings.model.last_channels, settings.spread_contrast
         )
         self.pooled_scale = nn.Parameter(torch.tensor(math.log(FIRST_POOLED_SCALE)))
         self.model.load_state_dict(torch.load(work / "text.pt"), strict=False)

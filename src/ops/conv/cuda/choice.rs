@@ -9,8 +9,8 @@
 //!
 //! Forward and back go the same way, and the batch has no say, so that a picture's bytes do not depend on it.
 //!
-//! Nothing of it was measured: the second table of `cargo bench --features cuda --bench cuda` does. It has Winograd's
-//! transforms where `kernels/roofline.py` counts less time for them than for patches at 32 images. Products between
+//! Nothing of it was measured yet: `cargo bench --features cuda --bench cuda` times both ways of every such convolution,
+//! side by side. The table has Winograd's transforms where `kernels/roofline.py` counts less time for them than for patches at 32 images. Products between
 //! the transforms are in `f32` without tensor cores, those of patches of 16-bit numbers are with them, and nine times
 //! the field is moved for either. Small fields of `f32` go through patches as they do on the CPU, whose pictures ours
 //! are compared with.
@@ -20,7 +20,7 @@ use crate::backend::cuda::Float;
 /// Positions of an image from which on Winograd's filtering can be worth its transforms.
 const WINOGRAD_POSITIONS: usize = 144;
 
-/// Input channels from which on patches of 16-bit numbers are faster.
+/// Input channels from which on patches of 16-bit numbers are counted to be faster.
 const NARROW_PATCHES_CHANNELS: usize = 128;
 
 /// A way of a 3x3 convolution of stride 1 with 32 input channels or more.
