@@ -15,9 +15,11 @@ use percept::transform::preset::preset;
 use super::gpu;
 
 pub fn jobs(objectives: &[&str]) -> Vec<Job> {
+    // The folder of a vector has another name in every run, and would draw another first image.
+    let stable = |text: &str| text.split(", /").next().unwrap().to_owned();
     let job = |text: &&str| Job {
         objective: text.parse().unwrap(),
-        key: Key::new(0, *text, 0),
+        key: Key::new(0, stable(text), 0),
     };
     objectives.iter().map(job).collect()
 }
