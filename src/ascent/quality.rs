@@ -160,12 +160,7 @@ impl<'a> Judge<'a> {
             }
             values.push(bound.evaluate(encoder, &pass, Some(image))?.value);
         }
-        let robust = values.split_off(1);
-        Ok(Seen {
-            clean: values[0],
-            robust,
-            means,
-        })
+        Ok(Seen::new(values, means))
     }
 
     /// The channel means of a tap on a picture without transforms.

@@ -6,11 +6,13 @@ use super::{GpuModel, Stored};
 use crate::ascent::quality::{Seen, looks};
 use crate::ascent::{Job, Rendered, View};
 use crate::backend::cpu::View as Slice;
-use crate::backend::cuda::{Array, Float, GpuField};
+use crate::backend::cuda::{Array, Float};
+use crate::encoder::engine::Cpu;
 use crate::encoder::engine::cuda::Cuda;
+use crate::encoder::positions::Positions;
 use crate::encoder::program::Program;
-use crate::encoder::tap::{Layout, TapId};
-use crate::error::{Error, Kind, Result};
+use crate::encoder::tap::TapId;
+use crate::error::Result;
 use crate::objective::Bound;
 
 /// Pictures that are looked at together: of one size, after as many steps, by one tap.
@@ -86,12 +88,11 @@ impl GpuModel<'_> {
         for look in looks(&view, side, steps) {
             let warp = view.warps(vec![look; pictures.len()]).upload(gpu)?;
             let run = program.run(warp.forward(&rgb, (side, side))?, &[tap])?;
-            let Some(activation) = run.activation(tap) else {
-                let message = "a pass did not keep a tap of its objectives";
-                return Err(Error::new(Kind::Internal, message));
-            };
+            let activation = terms.activation(&run)?;
             if means.is_empty() {
-                means = channel_means(activation, encoder.tap(tap).layout)?;
+                let tap = encoder.tap(tap);
+                let activation = Cpu::to_tensor(&activation.download()?, tap.layout)?;
+                means = Positions::of(tap, &activation)?.channel_means(&activation)?;
             }
             terms.read(activation, &scales, &place, &mut values)?;
             let mut sums = penalties.clone();
@@ -100,34 +101,9 @@ impl GpuModel<'_> {
                 seen.push(sum);
             }
         }
-        let of_one = |(mut values, means): (Vec<f64>, Vec<f64>)| {
-            let robust = values.split_off(1);
-            Seen {
-                clean: values[0],
-                robust,
-                means: Some(means),
-            }
-        };
-        Ok(seen.into_iter().zip(means).map(of_one).collect())
+        let seen = seen.into_iter().zip(means);
+        Ok(seen
+            .map(|(values, means)| Seen::new(values, Some(means)))
+            .collect())
     }
-}
-
-/// The mean of every channel over the positions of each image.
-fn channel_means<T: Float>(activation: &GpuField<T>, layout: Layout) -> Result<Vec<Vec<f64>>> {
-    let field = activation.download()?;
-    let (channels, rows) = (field.extent.channels, field.extent.positions());
-    // The class token comes first and is no position.
-    let before = usize::from(matches!(layout, Layout::Tokens { .. }));
-    let of_image = |image: &[f32]| {
-        let mut sums = vec![0.0; channels];
-        for row in image.chunks_exact(channels).skip(before) {
-            for (sum, &value) in sums.iter_mut().zip(row) {
-                *sum += f64::from(value);
-            }
-        }
-        let count = (rows - before) as f64;
-        sums.into_iter().map(|sum| sum / count).collect()
-    };
-    let images = field.elements.chunks_exact(rows * channels);
-    Ok(images.map(of_image).collect())
 }

@@ -12,7 +12,7 @@ use crate::encoder::engine::cuda::Cuda;
 use crate::encoder::layer::Rules;
 use crate::encoder::program::Program;
 use crate::encoder::tap::TapId;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::ops::warp::Warp;
 use crate::ops::warp::cuda::GpuWarp;
 use crate::param::cuda::GpuParameterisation;
@@ -103,10 +103,7 @@ impl<T: Float> Stepper<'_, T> {
         let run = self.program.run(warp.forward(rgb, canvas)?, self.taps)?;
         let mut cotangents = Vec::with_capacity(self.terms.len());
         for (terms, values) in self.terms.iter().zip(&mut self.measures.values) {
-            let Some(activation) = run.activation(terms.tap()) else {
-                let message = "a pass did not keep a tap of its objectives";
-                return Err(Error::new(Kind::Internal, message));
-            };
+            let activation = terms.activation(&run)?;
             let cotangent = terms.read(activation, &self.scales.there, words, values)?;
             cotangents.push((terms.tap(), cotangent));
         }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crate::backend::cuda::launch::{reduce_terms_bwd, reduce_values_fwd, size};
 use crate::backend::cuda::{Array, Float, Gpu, GpuField, Grid};
+use crate::encoder::engine::cuda::Cuda;
+use crate::encoder::program::Run;
 use crate::encoder::tap::TapId;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::objective::{Reading, What};
 
 /// All terms that read one tap.
@@ -58,6 +60,17 @@ impl Terms {
     /// The tap.
     pub fn tap(&self) -> TapId {
         self.tap
+    }
+
+    /// What a pass kept of the tap.
+    ///
+    /// # Errors
+    /// When it was not asked for it.
+    pub fn activation<'a, T: Float>(&self, run: &'a Run<Cuda<T>>) -> Result<&'a GpuField<T>> {
+        run.activation(self.tap).ok_or_else(|| {
+            let message = "a pass did not keep a tap of its objectives";
+            Error::new(Kind::Internal, message)
+        })
     }
 
     /// How many.

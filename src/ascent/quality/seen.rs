@@ -19,6 +19,16 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// From the objective at every one of [`looks`], in their order.
+    pub fn new(values: Vec<f64>, means: Option<Vec<f64>>) -> Self {
+        let mut values = values.into_iter();
+        Self {
+            clean: values.next().unwrap_or(f64::NAN),
+            robust: values.collect(),
+            means,
+        }
+    }
+
     /// Whether all of it is.
     pub fn is_finite(&self) -> bool {
         let means = self.means.iter().flatten();
