@@ -5,6 +5,7 @@ pub mod adam;
 mod check;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+pub mod groups;
 pub mod quality;
 mod spectrum;
 mod view;

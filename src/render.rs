@@ -7,8 +7,9 @@ mod made;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::ascent::groups::grouped;
 use crate::ascent::quality::Judge;
-use crate::ascent::{Job, Rendered, Settings, Watch};
+use crate::ascent::{Job, Rendered, Watch};
 use crate::backend::threads::map_images;
 use crate::device::{Device, Dtype};
 use crate::error::Result;
@@ -101,16 +102,10 @@ impl<'a> Renderer<'a> {
         watch: &dyn Watch,
         keep: impl Fn(usize, Result<Climbed>) -> R + Sync,
     ) -> Vec<R> {
-        let mut groups: Vec<(Settings, Vec<usize>)> = Vec::new();
-        for (index, recipe) in batch.iter().enumerate() {
-            let settings = recipe.settings();
-            match groups.iter_mut().find(|(known, _)| *known == settings) {
-                Some((_, members)) => members.push(index),
-                None => groups.push((settings, vec![index])),
-            }
-        }
+        let by_settings = batch.iter().enumerate();
+        let by_settings = by_settings.map(|(index, recipe)| (recipe.settings(), index));
         let mut results: Vec<(usize, R)> = Vec::with_capacity(batch.len());
-        for (settings, members) in groups {
+        for (settings, members) in grouped(by_settings) {
             let jobs: Vec<Job> = members.iter().map(|&index| batch[index].job()).collect();
             let start = Instant::now();
             let rendered = self.machine.ascend(&settings, &jobs, watch);

@@ -15,6 +15,7 @@ use std::time::Instant;
 use candle_core::Tensor;
 use half::{bf16, f16};
 
+use super::groups::grouped;
 use super::{Job, Rendered, Settings, Trace, Watch};
 use crate::backend::cuda::{Float, Gpu};
 use crate::device::Dtype;
@@ -81,21 +82,17 @@ impl<'a> GpuModel<'a> {
         watch: &dyn Watch,
     ) -> Vec<Result<Rendered>> {
         let mut results: Vec<Option<Result<Rendered>>> = jobs.iter().map(|_| None).collect();
-        let mut groups: Vec<(Vec<TapId>, Vec<Climber>)> = Vec::new();
+        let mut climbers: Vec<(Vec<TapId>, Climber)> = Vec::new();
         for (index, job) in jobs.iter().enumerate() {
             match Bound::new(&job.objective, &self.model.encoder) {
                 Ok(objective) => {
                     let taps = objective.taps().to_vec();
-                    let climber = Climber::new(index, job, objective);
-                    match groups.iter_mut().find(|(known, _)| *known == taps) {
-                        Some((_, group)) => group.push(climber),
-                        None => groups.push((taps, vec![climber])),
-                    }
+                    climbers.push((taps, Climber::new(index, job, objective)));
                 }
                 Err(error) => results[index] = Some(Err(error)),
             }
         }
-        for (taps, mut group) in groups {
+        for (taps, mut group) in grouped(climbers) {
             let outcome = match &self.program {
                 Stored::F32(program) => self.climb(program, settings, &taps, &mut group, watch),
                 Stored::F16(program) => self.climb(program, settings, &taps, &mut group, watch),

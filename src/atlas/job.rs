@@ -103,12 +103,12 @@ impl Work {
         report: &dyn Report,
     ) -> Result<Outcome> {
         let start = Instant::now();
-        self.writer.append(&Event::Begin {
+        self.writer.append(&[Event::Begin {
             plan: self.plan.digest()?,
             shard: self.shard,
             batch,
             threads: rayon::current_num_threads(),
-        })?;
+        }])?;
         let mut queue = Queue::new(&self.plan, std::mem::take(&mut self.left), batch)?;
         let (mut rendered, mut failed) = (0, Vec::new());
         while let Some(tasks) = queue.next_batch() {
@@ -120,6 +120,7 @@ impl Work {
             let results = renderer.climb(&recipes, report, |index, climbed| {
                 self.keep(&tasks[index].item, climbed)
             });
+            self.writer.settle()?;
             let mut stopped = None;
             for (task, result) in tasks.into_iter().zip(results) {
                 match result {
@@ -134,10 +135,10 @@ impl Work {
                     Err(error) => {
                         if let Some(Task { item, .. }) = queue.try_again(task, &error) {
                             report.remark(&format!("{item}: {}", error.report()));
-                            self.writer.append(&Event::Failed {
+                            self.writer.append(&[Event::Failed {
                                 item: item.clone(),
                                 error: error.report(),
-                            })?;
+                            }])?;
                             failed.push(item);
                         }
                     }
@@ -159,7 +160,7 @@ impl Work {
         })
     }
 
-    /// Measures a picture and puts it in its place.
+    /// Measures a picture and has its files written.
     fn keep(&self, item: &Item, climbed: Result<Climbed>) -> Result<Entry> {
         let climbed = climbed?;
         if !climbed.is_whole() {

@@ -155,19 +155,19 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Appends a line that is on disk when this returns.
+    /// Appends a line an event; they are on disk when this returns.
     ///
     /// # Errors
     /// When the system refuses; the journal is then as it was.
-    pub fn append(&mut self, event: &Event) -> Result<()> {
-        let line = line(event)?;
-        let written = self.file.write_all(line.as_bytes());
+    pub fn append(&mut self, events: &[Event]) -> Result<()> {
+        let lines = events.iter().map(line).collect::<Result<String>>()?;
+        let written = self.file.write_all(lines.as_bytes());
         if let Err(source) = written.and_then(|()| self.file.sync_data()) {
             // What cannot be cut off now is cut off when the journal is next opened.
             let _ = self.cut();
             return Err(Error::io("cannot write", &self.path, source));
         }
-        self.length += line.len() as u64;
+        self.length += lines.len() as u64;
         Ok(())
     }
 

@@ -63,6 +63,9 @@ pub fn merge(folders: &[Folder], out: &Folder) -> Result<Merged> {
             }
         }
     }
+    if let Some(writer) = &writer {
+        writer.settle()?;
+    }
     failed.retain(|item, _| !done.contains_key(item));
     let all = plan.items().count();
     let missing = plan.items();

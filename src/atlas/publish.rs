@@ -12,7 +12,7 @@ use super::site::{self, Site};
 use super::table;
 use crate::error::{Error, Result, bail};
 use crate::input::sha256;
-use crate::output::file;
+use crate::output::file::{self, Pending};
 
 /// The manifest's name in an atlas' folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -36,12 +36,20 @@ pub fn publish(folder: &Path, header: &Header, records: &[Record]) -> Result<()>
     let files = BTreeMap::from([(table::FILE, entry)]);
     let manifest = Manifest::new(header, &records, files).to_json()?;
     let making = Making::begin(folder)?;
-    for (name, bytes) in &site.files {
-        making.write(name, bytes)?;
-    }
-    making.write(table::FILE, &units)?;
-    making.write(site::PAGE, site.page.as_bytes())?;
-    making.write(MANIFEST, manifest.as_bytes())?;
+    let first = site
+        .files
+        .iter()
+        .map(|(name, bytes)| (&name[..], &bytes[..]));
+    let last = [
+        (table::FILE, &units[..]),
+        (site::PAGE, site.page.as_bytes()),
+        (MANIFEST, manifest.as_bytes()),
+    ];
+    file::finish(
+        first
+            .chain(last)
+            .map(|(name, bytes)| making.stage(name, bytes)),
+    )?;
     site.remove_others(folder)?;
     making.clear()
 }
@@ -67,12 +75,12 @@ impl<'a> Making<'a> {
         Ok(making)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    fn stage(&self, name: &str, bytes: &[u8]) -> Result<Pending> {
         let path = self.folder.join(name);
         if let Some(parent) = path.parent() {
             make_folder(parent)?;
         }
-        file::stage_in(&self.pending, &path, bytes)?.finish()
+        file::stage_in(&self.pending, &path, bytes)
     }
 
     fn clear(&self) -> Result<()> {

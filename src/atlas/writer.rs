@@ -10,14 +10,24 @@ use super::journal::{Entry, Event, Journal};
 use super::plan::{Item, Plan};
 use crate::error::{Error, Result, bail};
 use crate::input::sha256;
-use crate::output::file;
+use crate::output::file::{self, Pending};
 
 /// The one process that appends to a journal of an atlas.
 pub struct Writer {
     folder: Folder,
     journal: Mutex<Journal>,
+    staged: Mutex<Vec<Staged>>,
     pending: PathBuf,
 }
+
+/// A picture whose files are written, and not yet in their places.
+struct Staged {
+    files: [Pending; 3],
+    entry: Entry,
+}
+
+/// Pictures that are put into their places together: what they wait for the disk, they wait once.
+const TOGETHER: usize = 32;
 
 /// What one picture's files hold.
 pub struct Bytes {
@@ -54,6 +64,7 @@ impl Writer {
         Ok(Self {
             folder,
             journal: Mutex::new(journal),
+            staged: Mutex::default(),
             pending,
         })
     }
@@ -63,19 +74,20 @@ impl Writer {
         &self.folder
     }
 
-    /// Appends a line to the journal.
+    /// Appends lines to the journal.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn append(&self, event: &Event) -> Result<()> {
+    pub fn append(&self, events: &[Event]) -> Result<()> {
         let journal = self.journal.lock();
         journal
             .unwrap_or_else(PoisonError::into_inner)
-            .append(event)
+            .append(events)
     }
 
-    /// Puts a picture's files in their places; then, and only then, the journal has it, with the
-    /// seconds that its batch climbed and the pictures in that batch.
+    /// Writes a picture's files, which [`Writer::settle`] puts in their places, at the latest; says
+    /// what the journal will have of it, with the seconds that its batch climbed and the pictures in
+    /// that batch.
     ///
     /// # Errors
     /// When the system refuses; nothing is then half written.
@@ -86,14 +98,11 @@ impl Writer {
             response,
         } = self.folder.files(item);
         let stage = |path: &Path, bytes: &[u8]| file::stage_in(&self.pending, path, bytes);
-        let staged = [
+        let files = [
             stage(&picture, &bytes.picture)?,
             stage(&response, &bytes.response)?,
             stage(&sidecar, &bytes.sidecar)?,
         ];
-        for file in staged {
-            file.finish()?;
-        }
         let entry = Entry {
             item: item.clone(),
             picture: sha256(&bytes.picture),
@@ -102,8 +111,40 @@ impl Writer {
             seconds,
             batch,
         };
-        self.append(&Event::Done(entry.clone()))?;
+        let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        staged.push(Staged {
+            files,
+            entry: entry.clone(),
+        });
+        if staged.len() >= TOGETHER {
+            let enough = std::mem::take(&mut *staged);
+            drop(staged);
+            self.place(enough)?;
+        }
         Ok(entry)
+    }
+
+    /// Puts in their places what is written; then, and only then, the journal has it.
+    ///
+    /// # Errors
+    /// When the system refuses; nothing is then half written.
+    pub fn settle(&self) -> Result<()> {
+        let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = std::mem::take(&mut *staged);
+        drop(staged);
+        self.place(all)
+    }
+
+    fn place(&self, staged: Vec<Staged>) -> Result<()> {
+        let (files, events): (Vec<_>, Vec<_>) = staged
+            .into_iter()
+            .map(|staged| (staged.files, Event::Done(staged.entry)))
+            .unzip();
+        file::finish(files.into_iter().flatten().map(Ok))?;
+        match events.is_empty() {
+            true => Ok(()),
+            false => self.append(&events),
+        }
     }
 }
 

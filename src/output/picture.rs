@@ -42,7 +42,7 @@ pub fn encode(image: &Tensor, scale: u32, recipe: &str) -> Result<Vec<u8>> {
     let levels: Vec<u8> = pixels
         .as_raw()
         .iter()
-        .map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8)
+        .map(|value| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8)
         .collect();
     write(&levels, pixels.dimensions(), recipe)
         .map_err(|source| Error::new(Kind::Internal, "cannot encode a PNG").caused_by(source))

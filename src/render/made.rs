@@ -166,9 +166,7 @@ impl<'a> Made<'a> {
         let run = (weights(self.model), self.climb.timing(&self.rendered.trace));
         let document = self.sidecar(entry, checkpoints, Some(run))?;
         staged.push(file::stage(&sidecar, &document)?);
-        for file in staged {
-            file.finish()?;
-        }
+        file::finish(staged.into_iter().map(Ok))?;
         Ok(Finished {
             picture: path.to_owned(),
             sidecar,

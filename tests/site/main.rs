@@ -1,6 +1,9 @@
 //! What an atlas publishes, read by others: its table by Parquet's row reader and by pandas, its site by
 //! a real browser.
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod browser;
 mod data;
 mod keys;

@@ -8,23 +8,13 @@ use percept::atlas::publish::publish;
 use percept::error::Kind;
 use tempfile::TempDir;
 
+use crate::common::files;
 use crate::synthetic::{LARGE, header, paint_pictures, records};
 
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(current) = folders.pop() {
-        for entry in fs::read_dir(current).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(folder).unwrap().to_owned();
-                found.insert(name, fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
+    let read = |name: PathBuf| (fs::read(folder.join(&name)).unwrap(), name);
+    let found = files(folder).into_iter().map(read);
+    found.map(|(bytes, name)| (name, bytes)).collect()
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::stepper::WORDS;
 use super::terms::Terms;
 use super::{GpuModel, Stored};
+use crate::ascent::groups::grouped;
 use crate::ascent::quality::{Seen, looks};
 use crate::ascent::{Job, Rendered, View};
 use crate::backend::cpu::View as Slice;
@@ -30,7 +31,7 @@ impl GpuModel<'_> {
     /// # Errors
     /// When the device's memory is full.
     pub fn look_at(&self, jobs: &[Job], results: &mut [Result<Rendered>]) -> Result<()> {
-        let mut groups: Vec<(Group, Vec<Picture>)> = Vec::new();
+        let mut found: Vec<(Group, Picture)> = Vec::new();
         for (job, result) in jobs.iter().zip(results) {
             let Ok(rendered) = result else { continue };
             let objective = Bound::new(&job.objective, &self.model.encoder)?;
@@ -40,12 +41,9 @@ impl GpuModel<'_> {
                 objective,
                 rendered,
             };
-            match groups.iter_mut().find(|(known, _)| *known == group) {
-                Some((_, pictures)) => pictures.push(picture),
-                None => groups.push((group, vec![picture])),
-            }
+            found.push((group, picture));
         }
-        for (group, mut pictures) in groups {
+        for (group, mut pictures) in grouped(found) {
             let seen = match &self.program {
                 Stored::F32(program) => self.see(program, group, &pictures)?,
                 Stored::F16(program) => self.see(program, group, &pictures)?,
