@@ -17,7 +17,7 @@ use cudarc::driver::{DevicePtr, DevicePtrMut};
 use super::array::{Array, Float};
 use super::field::GpuField;
 use super::launch::size;
-use super::library::{Descriptor, cudnn_error};
+use super::library::{Descriptor, Library, cudnn_error};
 use crate::backend::field::Extent;
 use crate::error::{Result, bail};
 
@@ -28,11 +28,11 @@ const PULLBACK: cudnnConvolutionBwdDataAlgo_t =
 const LAYOUT: cudnnTensorFormat_t = cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;
 
 /// What a field's descriptor says.
-fn tensor<T: Float>(of: Extent) -> Result<Descriptor<cudnnTensorDescriptor_t>> {
+fn tensor<T: Float>(library: &Library, of: Extent) -> Result<Descriptor<cudnnTensorDescriptor_t>> {
     size(of.count())?;
     let sizes = [of.images, of.channels, of.height, of.width].map(|size| size as c_int);
-    Descriptor::new(
-        result::create_tensor_descriptor(),
+    library.describe(
+        result::create_tensor_descriptor,
         result::destroy_tensor_descriptor,
         // SAFETY: the descriptor was just made.
         |raw| unsafe { result::set_tensor4d_descriptor(raw, LAYOUT, data_type::<T>(), sizes) },
@@ -87,8 +87,8 @@ impl Convolution {
     pub fn forward<T: Float>(self, x: &GpuField<T>, filters: &Array<T>) -> Result<GpuField<T>> {
         self.check(x, self.from, filters)?;
         let gpu = x.gpu();
-        let of = self.descriptors::<T>()?;
         let library = gpu.library()?;
+        let of = self.descriptors::<T>(&library)?;
         // SAFETY: handle and descriptors are alive.
         let bytes = unsafe {
             result::get_convolution_forward_workspace_size(
@@ -136,8 +136,8 @@ impl Convolution {
     pub fn pullback<T: Float>(self, dy: &GpuField<T>, filters: &Array<T>) -> Result<GpuField<T>> {
         self.check(dy, self.to, filters)?;
         let gpu = dy.gpu();
-        let of = self.descriptors::<T>()?;
         let library = gpu.library()?;
+        let of = self.descriptors::<T>(&library)?;
         // SAFETY: handle and descriptors are alive.
         let bytes = unsafe {
             result::get_convolution_backward_data_workspace_size(
@@ -184,7 +184,7 @@ impl Convolution {
         Ok(())
     }
 
-    fn descriptors<T: Float>(self) -> Result<Descriptors> {
+    fn descriptors<T: Float>(self, library: &Library) -> Result<Descriptors> {
         let [outputs, inputs, kernel, stride, padding] = [
             self.to.channels,
             self.from.channels,
@@ -195,17 +195,17 @@ impl Convolution {
         .map(|size| size as c_int);
         let sizes = [outputs, inputs, kernel, kernel];
         Ok(Descriptors {
-            x: tensor::<T>(self.from)?,
-            filters: Descriptor::new(
-                result::create_filter_descriptor(),
+            x: tensor::<T>(library, self.from)?,
+            filters: library.describe(
+                result::create_filter_descriptor,
                 result::destroy_filter_descriptor,
                 // SAFETY: the descriptor was just made.
                 |raw| unsafe {
                     result::set_filter4d_descriptor(raw, data_type::<T>(), LAYOUT, sizes)
                 },
             )?,
-            own: Descriptor::new(
-                result::create_convolution_descriptor(),
+            own: library.describe(
+                result::create_convolution_descriptor,
                 result::destroy_convolution_descriptor,
                 // SAFETY: the descriptor was just made.
                 |raw| unsafe {
@@ -223,7 +223,7 @@ impl Convolution {
                     result::set_convolution_math_type(raw, math::<T>())
                 },
             )?,
-            y: tensor::<T>(self.to)?,
+            y: tensor::<T>(library, self.to)?,
         })
     }
 }

@@ -46,8 +46,13 @@ impl Library {
             );
         }
         stream.context().bind_to_thread().map_err(device_error)?;
+        let handle = result::create_handle().map_err(|error| {
+            cudnn_error(error).context(format!(
+                "cannot start cuDNN {version}, which may need a newer driver: use --dtype f32"
+            ))
+        })?;
         let own = Self {
-            handle: result::create_handle().map_err(cudnn_error)?,
+            handle,
             stream: stream.clone(),
         };
         // SAFETY: the stream is alive, and lives as long as the handle, beside it.
@@ -85,15 +90,16 @@ pub(super) struct Descriptor<D: Copy> {
     destroy: unsafe fn(D) -> CudnnResult<()>,
 }
 
-impl<D: Copy> Descriptor<D> {
-    /// What `made` is, `set` to what it describes.
-    pub(super) fn new(
-        made: CudnnResult<D>,
+impl Library {
+    /// What `create` makes and `destroy` takes back, `set` to what it describes.
+    pub(super) fn describe<D: Copy>(
+        &self,
+        create: fn() -> CudnnResult<D>,
         destroy: unsafe fn(D) -> CudnnResult<()>,
         set: impl FnOnce(D) -> CudnnResult<()>,
-    ) -> Result<Self> {
-        let raw = made.map_err(cudnn_error)?;
-        let own = Self { raw, destroy };
+    ) -> Result<Descriptor<D>> {
+        let raw = create().map_err(cudnn_error)?;
+        let own = Descriptor { raw, destroy };
         set(raw).map_err(cudnn_error)?;
         Ok(own)
     }
