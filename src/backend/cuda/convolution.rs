@@ -1,7 +1,7 @@
 //! Convolutions by cuDNN, channels last, with sums in `f32`.
 //!
-//! Each direction has one algorithm, whatever the shape: those that cuDNN documents to make the same bytes twice.
-//! None is chosen by time, so that a picture does not depend on how busy a machine was.
+//! Each direction has one algorithm, whatever the shape, and neither is among those that cuDNN documents to vary from
+//! run to run. None is chosen by time, so that a picture does not depend on how busy a machine was.
 
 use std::ffi::{c_int, c_void};
 
