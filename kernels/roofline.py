@@ -5,7 +5,9 @@
     kernels/roofline.py --kernels   what each kernel and the products add up to
     kernels/roofline.py --predict NAME TYPE BATCH MEMORY SINGLE TENSOR
                                     milliseconds of a step, for a benchmark that has measured the three rates
-    kernels/roofline.py --launches NAME     how often a step of a small network launches each kernel, for a test
+    kernels/roofline.py --launches NAME TYPE    how often a step of a small network launches each kernel, for a test
+
+Each of them with --cudnn is for a build with that feature: a launch of cuDNN moves field, filters and result once.
 
 It goes through the networks as src/encoder/{resnet,vit,program}.rs do, forward and back, with the launches of
 src/ops/*/cuda.rs. A launch takes the longest of three: its bytes at the memory's rate, each array once; its
@@ -43,8 +45,9 @@ def pooled(x):
 class Gpu:
     """Notes the launches; `e` is the size of an activation."""
 
-    def __init__(self, kind):
+    def __init__(self, kind, has_cudnn):
         self.e, self.tensor, self.launches = SIZES[kind], TENSOR if kind != "f32" else SINGLE, []
+        self.has_cudnn = has_cudnn and kind != "f32"
 
     def kernel(self, name, size, operations):
         self.launches.append(Launch(name, size, operations, SINGLE))
@@ -97,6 +100,8 @@ class Linear:
 
 
 class Patches:
+    """Gathered for a product, or by cuDNN on the way."""
+
     def __init__(self, inputs, outputs, k, stride, padding):
         self.linear = Linear(k * k * inputs, outputs)
         self.k, self.stride, self.padding = k, stride, padding
@@ -107,32 +112,50 @@ class Patches:
 
         return Extent(x.n, side(x.h), side(x.w), self.linear.inputs)
 
+    def goes_through_cudnn(self, gpu):
+        return gpu.has_cudnn and self.k > self.stride
+
+    def convolve(self, gpu, x):
+        r, outputs = self.rows(x), self.linear.outputs
+        size = gpu.e * (count(x) + r.c * outputs + rows(r) * outputs)
+        gpu.launches.append(Launch("cuDNN", size, 2 * count(r) * outputs, gpu.tensor))
+        return r._replace(c=outputs)
+
     def gather(self, gpu, x):
         r = self.rows(x)
         gpu.kernel("patches_fwd", gpu.e * (count(x) + count(r)), 0)
         return r
 
     def forward(self, gpu, x, add=False, relu=False):
+        if self.goes_through_cudnn(gpu):
+            y = self.convolve(gpu, x)
+            gpu.finish(y, True, add, relu)
+            return y
         return self.linear.forward(gpu, self.gather(gpu, x), add, relu)
 
     def forward_pooled(self, gpu, x):
+        if self.goes_through_cudnn(gpu):
+            return gpu.finish_pooled(self.convolve(gpu, x))
         return self.linear.forward_pooled(gpu, self.gather(gpu, x))
 
     def back(self, gpu, dy, x, add=False, gate=False):
-        r = self.linear.back(gpu, dy, None)
-        gpu.kernel("patches_bwd", gpu.e * (count(x) + count(r)), count(r))
+        if self.goes_through_cudnn(gpu):
+            self.convolve(gpu, x)
+        else:
+            r = self.linear.back(gpu, dy, None)
+            gpu.kernel("patches_bwd", gpu.e * (count(x) + count(r)), count(r))
         gpu.finish_back(x, add, gate)
         return x
 
 
 class Spatial:
-    """3x3 of stride 1: Winograd's filtering, or patches."""
+    """3x3 of stride 1: Winograd's filtering, or patches, or cuDNN."""
 
     def __init__(self, inputs, outputs):
         self.inputs, self.outputs, self.patches = inputs, outputs, Patches(inputs, outputs, 3, 1, 1)
 
-    def goes_through_patches(self, gpu, x):
-        return x.h * x.w < WINOGRAD_POSITIONS or (gpu.e < 4 and self.inputs >= NARROW_PATCHES_CHANNELS)
+    def goes_without_winograd(self, gpu, x):
+        return gpu.has_cudnn or x.h * x.w < WINOGRAD_POSITIONS or (gpu.e < 4 and self.inputs >= NARROW_PATCHES_CHANNELS)
 
     def products(self, gpu, x, outputs):
         tiles = x.n * -(-x.h // 4) * -(-x.w // 4)
@@ -147,12 +170,12 @@ class Spatial:
         return y
 
     def forward(self, gpu, x, add=False, relu=False):
-        if self.goes_through_patches(gpu, x):
+        if self.goes_without_winograd(gpu, x):
             return self.patches.forward(gpu, x, add, relu)
         return self.filter(gpu, x, self.outputs, True, add, relu, False)
 
     def forward_pooled(self, gpu, x):
-        if self.goes_through_patches(gpu, x):
+        if self.goes_without_winograd(gpu, x):
             return self.patches.forward_pooled(gpu, x)
         tiles, full = self.products(gpu, x, self.outputs)
         y = pooled(full)
@@ -161,7 +184,7 @@ class Spatial:
         return y
 
     def back(self, gpu, dy, x, add=False, gate=False):
-        if self.goes_through_patches(gpu, x):
+        if self.goes_without_winograd(gpu, x):
             return self.patches.back(gpu, dy, x, add, gate)
         return self.filter(gpu, dy, self.inputs, False, add, False, gate)
 
@@ -391,8 +414,8 @@ def term(gpu, tap):
     gpu.kernel("reduce_values_fwd", 4 * rows(tap), rows(tap))
 
 
-def step(network, side, n, kind):
-    gpu, (program, tap) = Gpu(kind), network
+def step(network, side, n, kind, has_cudnn):
+    gpu, (program, tap) = Gpu(kind, has_cudnn), network
     pixels, columns = n * side * side, side // 2 + 1
     synthesis(gpu, n, side)
     gpu.kernel("warp_fwd", (12 + 3 * gpu.e) * pixels, 60 * pixels)
@@ -433,30 +456,32 @@ TIMED = {
 }
 
 
-def predict(name, kind, n, memory, single, tensor):
+def predict(has_cudnn, name, kind, n, memory, single, tensor):
     """Milliseconds of a step at rates that were measured."""
-    launches = step(*TIMED[name], int(n), kind)
+    launches = step(*TIMED[name], int(n), kind, has_cudnn)
     rates = {SINGLE: float(single), TENSOR: float(tensor)}
     return 1e3 * sum(max(l.bytes / float(memory), l.operations / rates[l.rate], FLOOR) for l in launches)
 
 
 def main():
-    if "--predict" in sys.argv:
-        print(predict(*sys.argv[2:]))
+    arguments = [argument for argument in sys.argv[1:] if argument != "--cudnn"]
+    has_cudnn = "--cudnn" in sys.argv
+    if "--predict" in arguments:
+        print(predict(has_cudnn, *arguments[1:]))
         return
-    if "--launches" in sys.argv:
-        network, side = SMALL[sys.argv[-1]]
-        names = collections.Counter(launch.name for launch in step(network, side, 1, "f32"))
+    if "--launches" in arguments:
+        _, name, kind = arguments
+        names = collections.Counter(launch.name for launch in step(*SMALL[name], 1, kind, has_cudnn))
         print("\n".join(f"{name} {times}" for name, times in sorted(names.items())))
         return
-    print("| network | type | batch | kernels | cuBLAS | GB | GFLOP | predicted ms | of it at the floor, ms | "
+    print("| network | type | batch | kernels | libraries | GB | GFLOP | predicted ms | of it at the floor, ms | "
           "without a floor, ms | images a second |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name, network, side in NETWORKS:
         for kind in ["f32", "bf16"]:
             for n in [1, 32]:
-                launches = step(network, side, n, kind)
-                products = sum(launch.name == "cuBLAS" for launch in launches)
+                launches = step(network, side, n, kind, has_cudnn)
+                products = sum(launch.name in ("cuBLAS", "cuDNN") for launch in launches)
                 total = sum(map(seconds, launches))
                 floor = sum(FLOOR for launch in launches if seconds(launch) == FLOOR)
                 print(f"| {name} | {kind} | {n} | {len(launches) - products} | {products} "
@@ -464,7 +489,7 @@ def main():
                       f"| {sum(launch.operations for launch in launches) / 1e9:.0f} "
                       f"| {1e3 * total:.2f} | {1e3 * floor:.2f} "
                       f"| {1e3 * sum(seconds(launch, 0) for launch in launches):.2f} | {n / total:.0f} |")
-                if "--kernels" in sys.argv:
+                if "--kernels" in arguments:
                     of_name = collections.defaultdict(lambda: [0, 0.0])
                     for launch in launches:
                         of_name[launch.name][0] += 1

@@ -26,6 +26,8 @@ mod operations;
 mod reductions;
 #[path = "cuda/signatures.rs"]
 mod signatures;
+#[path = "cuda/ways.rs"]
+mod ways;
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The 3x3 convolutions of known networks by Winograd's filtering and by patches, side by side: what the table
-//! of `src/ops/conv/cuda/choice.rs` is set from.
+//! The 3x3 convolutions of known networks by each way that there is, side by side: what the table of
+//! `src/ops/conv/cuda/choice.rs` is set from. With the feature `cudnn` that is one more.
 
 use std::time::Duration;
 
@@ -10,13 +10,11 @@ use half::bf16;
 use percept::backend::cuda::{Float, GpuField, GpuMask};
 use percept::backend::field::{Extent, Field};
 use percept::error::Result;
-use percept::ops::conv::Conv;
 use percept::ops::conv::cuda::{GpuConv, Way};
+use percept::ops::conv::{Conv, Window};
 
 use crate::networks::{Network, RN50, RN50X4, SMALL_RESNET, Shape};
 use crate::rates::Clock;
-
-const WAYS: [Way; 2] = [Way::Winograd, Way::Patches];
 
 /// A 3x3 convolution with its ReLU.
 #[derive(Clone, Copy)]
@@ -24,6 +22,7 @@ struct Convolution {
     side: usize,
     inputs: usize,
     outputs: usize,
+    stride: usize,
     /// Whether a pool follows, which is taken along.
     is_pooled: bool,
     /// How many a network has.
@@ -39,10 +38,16 @@ impl Convolution {
             side,
             inputs,
             outputs,
+            stride: 1,
             is_pooled,
             times,
         };
+        let stem = Self {
+            stride: 2,
+            ..of(side, 3, width / 2, false, 1)
+        };
         let mut all = vec![
+            stem,
             of(side / 2, width / 2, width / 2, false, 1),
             of(side / 2, width / 2, width, true, 1),
             of(side / 4, width, width, false, blocks[0]),
@@ -63,8 +68,16 @@ impl Convolution {
             outputs,
             ..
         } = self;
+        let halved = if self.stride == 2 { ", stride 2" } else { "" };
         let pooled = if self.is_pooled { ", pooled" } else { "" };
-        format!("{side}x{side}x{inputs} to {outputs}{pooled}")
+        format!("{side}x{side}x{inputs} to {outputs}{halved}{pooled}")
+    }
+
+    fn window(&self) -> Window {
+        Window {
+            stride: self.stride,
+            ..Window::SPATIAL
+        }
     }
 
     fn cpus(&self) -> Conv<f32> {
@@ -72,7 +85,10 @@ impl Convolution {
         let weight = Tensor::from_vec(noise(shape.iter().product()), &shape, &Device::Cpu);
         let bias = Tensor::from_vec(noise(self.outputs), self.outputs, &Device::Cpu);
         let (weight, bias) = (weight.expect("weights"), bias.expect("a bias"));
-        Conv::new(&weight, &bias, 1, 1).expect("a convolution")
+        let Window {
+            stride, padding, ..
+        } = self.window();
+        Conv::new(&weight, &bias, stride, padding).expect("a convolution")
     }
 }
 
@@ -83,18 +99,28 @@ fn noise(count: usize) -> Vec<f32> {
         .collect()
 }
 
-/// The seconds that one takes forward and back, by each way.
+/// The seconds that one takes forward and back, by each way that it has.
 struct Row {
     network: &'static str,
     of: Convolution,
     dtype: &'static str,
     images: usize,
-    seconds: [f64; 2],
-    /// Which of the ways the table has.
-    chosen: usize,
+    seconds: Vec<(Way, f64)>,
+    /// The table's way.
+    chosen: Way,
 }
 
 impl Row {
+    fn by(&self, way: Way) -> Option<f64> {
+        let found = self.seconds.iter().find(|(own, _)| *own == way);
+        found.map(|(_, seconds)| *seconds)
+    }
+
+    fn fastest(&self) -> f64 {
+        let seconds = self.seconds.iter().map(|(_, seconds)| *seconds);
+        seconds.fold(f64::INFINITY, f64::min)
+    }
+
     fn name(&self) -> String {
         format!("{}, {}, batch {}", self.network, self.dtype, self.images)
     }
@@ -129,12 +155,15 @@ fn of_type<T: Float>(
 ) {
     for of in Convolution::all(network) {
         let cpus = of.cpus();
-        let upload = || cpus.upload::<T>(&clock.gpu).expect("memory");
-        if !matches!(upload(), GpuConv::Spatial(_)) {
+        let by = |way: &Way| {
+            let conv = cpus.upload_by::<T>(&clock.gpu, *way).expect("memory")?;
+            Some((*way, conv))
+        };
+        let convs: Vec<_> = Way::ALL.iter().filter_map(by).collect();
+        if convs.len() < 2 {
             continue;
         }
-        let convs = WAYS.map(|way| upload().by(way));
-        let way = Way::of::<T>(of.side * of.side, of.inputs);
+        let chosen = Way::of::<T>(of.window(), of.inputs, of.side * of.side);
         for images in clock.size([1, 32], [1, 2]) {
             let from = Extent {
                 images,
@@ -142,28 +171,33 @@ fn of_type<T: Float>(
                 width: of.side,
                 channels: of.inputs,
             };
-            let fields = [from, from.with_channels(of.outputs)].map(|to| field::<T>(clock, to));
+            let to = Extent {
+                height: of.side / of.stride,
+                width: of.side / of.stride,
+                channels: of.outputs,
+                ..from
+            };
+            let fields = [from, to].map(|extent| field::<T>(clock, extent));
             let (_, gate) = percept::ops::relu::cuda::forward(&fields[0]).expect("memory");
-            let seconds = [0, 1].map(|index| {
-                let work = || there_and_back(&convs[index], of, &fields, &gate);
+            let mut time = |(way, conv): &(Way, GpuConv<T>)| {
+                let work = || there_and_back(conv, of, &fields, &gate);
                 // Each way makes its weights when it is first used.
                 work().expect("memory");
+                let of = of.name();
                 let name = format!(
-                    "{}, {}, {}, batch {images}, {:?}",
+                    "{}, {of}, {}, batch {images}, {way:?}",
                     network.0,
-                    of.name(),
-                    T::SUFFIX,
-                    WAYS[index]
+                    T::SUFFIX
                 );
-                clock.time(group, &name, work)
-            });
+                (*way, clock.time(group, &name, work))
+            };
             rows.push(Row {
                 network: network.0,
                 of,
                 dtype: T::SUFFIX,
                 images,
-                seconds,
-                chosen: usize::from(way == WAYS[1]),
+                seconds: convs.iter().map(&mut time).collect(),
+                chosen,
             });
         }
     }
@@ -186,46 +220,53 @@ pub fn all(criterion: &mut Criterion, clock: &Clock) {
     }
     group.finish();
 
-    println!(
-        "\n| convolution, there and back | Winograd, us | patches, us | Winograd / patches | the table's |"
-    );
-    println!("|---|---|---|---|---|");
-    for row in &rows {
-        let [winograd, patches] = row.seconds;
-        let verdict = match row.seconds[row.chosen] <= row.seconds[1 - row.chosen] {
-            true => "",
-            false => ", slower",
-        };
+    print_each(&rows);
+    print_sums(&rows);
+}
+
+/// A cell for each way, empty where there is nothing.
+fn cells(of: impl Fn(Way) -> Option<String>) -> String {
+    let cell = |way: &Way| of(*way).unwrap_or_default() + " | ";
+    Way::ALL.iter().map(cell).collect()
+}
+
+fn print_each(rows: &[Row]) {
+    let names = cells(|way| Some(format!("{way:?}, us")));
+    println!("\n| convolution, there and back | {names}the table's | of the fastest |");
+    println!("|---|{}---|---|", "---|".repeat(Way::ALL.len()));
+    for row in rows {
+        let times = cells(|way| row.by(way).map(|seconds| format!("{:.1}", 1e6 * seconds)));
+        let chosen = row.by(row.chosen).expect("it was timed");
         println!(
-            "| {}, {} | {:.1} | {:.1} | {:.2} | {:?}{verdict} |",
+            "| {}, {} | {times}{:?} | {:.2} |",
             row.name(),
             row.of.name(),
-            1e6 * winograd,
-            1e6 * patches,
-            winograd / patches,
-            WAYS[row.chosen],
+            row.chosen,
+            chosen / row.fastest(),
         );
     }
-    println!(
-        "\n| all of a network's, ms | Winograd | patches | the table's | the faster of both |"
-    );
-    println!("|---|---|---|---|---|");
+}
+
+/// What all of a network's take; by a way as far as it goes, and else by patches.
+fn print_sums(rows: &[Row]) {
+    let names = cells(|way| Some(format!("{way:?}")));
+    println!("\n| all of a network's, ms | {names}the table's | the fastest |");
+    println!("|---|{}---|---|", "---|".repeat(Way::ALL.len()));
     let mut names: Vec<String> = rows.iter().map(Row::name).collect();
     names.sort();
     names.dedup();
     for name in names {
         let own = || rows.iter().filter(|row| row.name() == name);
-        let sum = |pick: &dyn Fn(&Row) -> f64| -> f64 {
-            1e3 * own()
-                .map(|row| row.of.times as f64 * pick(row))
-                .sum::<f64>()
+        let sum = |pick: &dyn Fn(&Row) -> f64| -> String {
+            let all = own().map(|row| row.of.times as f64 * pick(row));
+            format!("{:.3}", 1e3 * all.sum::<f64>())
         };
+        let by = |row: &Row, way| row.by(way).or(row.by(Way::Patches)).expect("timed");
         println!(
-            "| {name} | {:.3} | {:.3} | {:.3} | {:.3} |",
-            sum(&|row| row.seconds[0]),
-            sum(&|row| row.seconds[1]),
-            sum(&|row| row.seconds[row.chosen]),
-            sum(&|row| row.seconds[0].min(row.seconds[1])),
+            "| {name} | {}{} | {} |",
+            cells(|way| Some(sum(&|row| by(row, way)))),
+            sum(&|row| by(row, row.chosen)),
+            sum(&Row::fastest),
         );
     }
     println!();

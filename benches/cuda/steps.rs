@@ -101,6 +101,7 @@ fn predicted(rates: &Rates, network: &str, dtype: Dtype, batch: usize) -> Option
         .arg("--predict")
         .args([network, &dtype.to_string(), &batch.to_string()])
         .args(rates)
+        .args(cfg!(feature = "cudnn").then_some("--cudnn"))
         .output()
         .ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()

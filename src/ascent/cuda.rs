@@ -48,7 +48,7 @@ impl<'a> GpuModel<'a> {
     /// Copies a model's image encoder to a device.
     ///
     /// # Errors
-    /// When the device's memory is full.
+    /// When the device's memory is full, or cuDNN is missing that this build needs for 16 bits.
     pub fn upload(model: &'a Model, gpu: Arc<Gpu>, dtype: Dtype) -> Result<Self> {
         let program = match dtype {
             Dtype::F32 => Stored::F32(model.encoder.upload(&gpu)?),

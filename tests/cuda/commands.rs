@@ -160,6 +160,45 @@ fn what_a_device_lacks_is_said_with_the_cure() {
     }
 }
 
+/// Convolutions of 16-bit numbers alone need cuDNN, of the version that percept knows.
+#[cfg(feature = "cudnn")]
+#[test]
+fn a_missing_cudnn_is_said_with_the_cure_and_not_missed_in_f32() {
+    if !on_a_cpu() {
+        return;
+    }
+    // The driver and cuBLAS without it.
+    let libraries = TempDir::new().unwrap();
+    let known = std::env::var_os("LD_LIBRARY_PATH").unwrap();
+    for name in ["libcuda.so", "libcublas.so"] {
+        let mut found = std::env::split_paths(&known).map(|folder| folder.join(name));
+        let found = found.find(|path| path.exists()).unwrap();
+        std::os::unix::fs::symlink(found, libraries.path().join(name)).unwrap();
+    }
+    let without = ("LD_LIBRARY_PATH", libraries.path().as_os_str());
+    let older = ("FAKE_CUDNN_VERSION", "8907".as_ref());
+    for (dtype, (variable, value), words) in [
+        ("bf16", without, &["cuDNN was not found"][..]),
+        ("f16", older, &["version 8907", "cuDNN 9"]),
+        ("f32", without, &[]),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let render = ["render", "655", "--device", "cuda", "--dtype", dtype];
+        let mut command = command(folder.path(), &render);
+        command.args(SHORT).arg("1").env(variable, value);
+        if words.is_empty() {
+            assert!(command.output().unwrap().status.success());
+        } else {
+            let cures = [
+                "LD_LIBRARY_PATH",
+                "--dtype f32",
+                "without the feature cudnn",
+            ];
+            refusal(command, folder.path(), &[words, &cures].concat());
+        }
+    }
+}
+
 /// How often a render of so many steps launches each kernel, as the CPU that acts as a GPU sees it.
 fn launches(steps: usize, arguments: &[&str]) -> BTreeMap<String, usize> {
     let folder = TempDir::new().unwrap();
@@ -174,8 +213,9 @@ fn launches(steps: usize, arguments: &[&str]) -> BTreeMap<String, usize> {
     assert!(output.status.success(), "{said}");
     let mut counts = BTreeMap::new();
     for name in std::fs::read_to_string(log).unwrap().lines() {
-        let name = name.strip_suffix("_f32").unwrap_or(name);
-        *counts.entry(name.to_owned()).or_insert(0) += 1;
+        let kinds = ["_f32", "_bf16"];
+        let own = kinds.iter().find_map(|kind| name.strip_suffix(kind));
+        *counts.entry(own.unwrap_or(name).to_owned()).or_insert(0) += 1;
     }
     counts
 }
@@ -203,13 +243,18 @@ fn a_step_launches_what_the_roofline_counts() {
         return;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels/roofline.py");
-    for (name, model, unit) in [
-        ("rn", fixture("rn/openai.pt"), "3"),
-        ("vit", fixture("vit/openai.pt"), "3"),
-        ("mini", "mini".into(), "655"),
+    for (name, dtype, model, unit) in [
+        ("rn", "f32", fixture("rn/openai.pt"), "3"),
+        ("vit", "f32", fixture("vit/openai.pt"), "3"),
+        ("mini", "f32", "mini".into(), "655"),
+        ("mini", "bf16", "mini".into(), "655"),
     ] {
         let mut python = Command::new("python3");
-        let Ok(counted) = python.arg(&script).args(["--launches", name]).output() else {
+        python.arg(&script).args(["--launches", name, dtype]);
+        if cfg!(feature = "cudnn") {
+            python.arg("--cudnn");
+        }
+        let Ok(counted) = python.output() else {
             eprintln!("SKIPPED, no python3");
             return;
         };
@@ -221,9 +266,9 @@ fn a_step_launches_what_the_roofline_counts() {
             .collect();
         let model = model.display().to_string();
         assert_eq!(
-            launches_of_steps(2..3, &["--model", &model, unit]),
+            launches_of_steps(2..3, &["--model", &model, "--dtype", dtype, unit]),
             [counted],
-            "{name}"
+            "{name}, {dtype}"
         );
     }
 }

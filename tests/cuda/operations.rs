@@ -106,12 +106,16 @@ const CONVOLUTIONS: [(usize, usize, usize, usize, usize, usize, usize); 8] = [
     (3, 1, 1, 12, 12, 64, 32),
 ];
 
-/// By every way that there is for its kind.
-fn ways<T: Float>(conv: &Conv<f32>, gpu: &Arc<Gpu>) -> Vec<GpuConv<T>> {
-    let upload = || conv.upload::<T>(gpu).unwrap();
-    match upload() {
-        GpuConv::Spatial(_) => vec![upload().by(Way::Winograd), upload().by(Way::Patches)],
-        only => vec![only],
+/// By every way that there is for its kind, with the way's name.
+fn ways<T: Float>(conv: &Conv<f32>, gpu: &Arc<Gpu>) -> Vec<(String, GpuConv<T>)> {
+    let by = |way: &Way| {
+        let there = conv.upload_by::<T>(gpu, *way).unwrap()?;
+        Some((format!("{way:?}"), there))
+    };
+    let all: Vec<_> = Way::ALL.iter().filter_map(by).collect();
+    match all.is_empty() {
+        true => vec![("a product".to_owned(), conv.upload(gpu).unwrap())],
+        false => all,
     }
 }
 
@@ -119,8 +123,9 @@ fn convolution<T: Float>(gpu: &Arc<Gpu>, images: usize) {
     for (kernel, stride, padding, height, width, inputs, outputs) in CONVOLUTIONS {
         let weight = weights(&[outputs, inputs, kernel, kernel], 0.9);
         let conv = Conv::<f32>::new(&weight, &tensor(&[outputs], 1.7), stride, padding).unwrap();
-        for there in ways::<T>(&conv, gpu) {
-            let what = format!("{kernel}x{kernel} convolution of {height}x{width}x{inputs}");
+        for (way, there) in ways::<T>(&conv, gpu) {
+            let what =
+                format!("{kernel}x{kernel} convolution of {height}x{width}x{inputs} by {way}");
             let (x, x_here) = field::<T>(gpu, extent(images, height, width, inputs), 0.2);
             let plain = conv.forward(&x_here, Forward::default()).0;
             check(&what, &plain, || there.forward(&x, None, false).unwrap().0);
@@ -274,8 +279,10 @@ fn rectified_pooling<T: Float>(gpu: &Arc<Gpu>, images: usize) {
     for (kernel, stride, padding, height, width, inputs, outputs) in CONVOLUTIONS {
         let weight = weights(&[outputs, inputs, kernel, kernel], 0.9);
         let conv = Conv::<f32>::new(&weight, &tensor(&[outputs], 1.7), stride, padding).unwrap();
-        for there in ways::<T>(&conv, gpu) {
-            let what = format!("pooled {kernel}x{kernel} convolution of {height}x{width}x{inputs}");
+        for (way, there) in ways::<T>(&conv, gpu) {
+            let what = format!(
+                "pooled {kernel}x{kernel} convolution of {height}x{width}x{inputs} by {way}"
+            );
             let (x, x_here) = field::<T>(gpu, extent(images, height, width, inputs), 0.2);
             let then = Forward {
                 add: None,

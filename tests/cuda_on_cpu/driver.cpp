@@ -1,6 +1,6 @@
-// A CUDA driver and a cuBLAS with one device, whose memory is the host's and whose kernels are those that
-// a host compiler made (cuda_on_host.hpp). It has the functions that percept's launch code calls, under
-// the names by which they are looked up. Everything is done when it returns.
+// A CUDA driver with one device, whose memory is the host's and whose kernels are those that a host compiler made
+// (cuda_on_host.hpp). It has the functions that percept's launch code calls, under the names by which they are
+// looked up. Everything is done when it returns. cublas.cpp and cudnn.cpp are the libraries beside it.
 //
 // An array lies between two pages that nothing may touch, right before the second: what reads or writes past
 // its end stops the program, which says which kernel it was. What is left of the array's own pages is NaN
@@ -14,12 +14,11 @@
 //
 // FAKE_CUDA_SEED=n shuffles the order of blocks and threads; FAKE_CUDA_DEVICES=0 has no device;
 // FAKE_CUDA_MAJOR=7 has an old one; FAKE_CUDA_BYTES=n has so much memory; FAKE_CUDA_LOG=file gets a line for
-// each launch: the kernel's name, cuBLAS, or copy.
-#include "cuda_on_host.hpp"
+// each launch: the kernel's name, cuBLAS, cuDNN, or copy.
+#include "driver.hpp"
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <mutex>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -33,7 +32,14 @@
 
 typedef unsigned long long u64;
 
+long driver::setting(const char *name, long otherwise) {
+  const char *text = std::getenv(name);
+  return text ? std::atol(text) : otherwise;
+}
+
 namespace {
+
+using driver::setting;
 
 enum Code {
   SUCCESS = 0,
@@ -45,11 +51,6 @@ enum Code {
   FAILED = 719,
   NOT_IN_CAPTURE = 900
 };
-
-long setting(const char *name, long otherwise) {
-  const char *text = std::getenv(name);
-  return text ? std::atol(text) : otherwise;
-}
 
 thread_local const char *running = "no kernel";
 
@@ -167,6 +168,18 @@ thread_local bool captures = false;
 size_t all_bytes() { return (size_t)setting("FAKE_CUDA_BYTES", 1l << 34); }
 
 } // namespace
+
+bool driver::is_capturing() { return captures; }
+
+int driver::launch(void *stream, const char *name, std::function<void()> work) {
+  return stream_of(stream)->ask([=] {
+    running = name;
+    log(name);
+    work();
+    running = "no kernel";
+    return SUCCESS;
+  });
+}
 
 extern "C" {
 
@@ -326,81 +339,4 @@ int cuGetErrorString(int code, const char **text) {
   return SUCCESS;
 }
 
-int cublasCreate_v2(void **handle) { return *handle = new void *(nullptr), 0; }
-int cublasDestroy_v2(void *handle) { return delete static_cast<void **>(handle), 0; }
-int cublasSetStream_v2(void *handle, void *stream) { return *static_cast<void **>(handle) = stream, 0; }
-int cublasSetWorkspace_v2(void *, void *, size_t) { return 0; }
-int cublasSetMathMode(void *, int) { return 0; }
-
 } // extern "C"
-
-namespace {
-
-float number(float v) { return v; }
-float number(__half v) { return __half2float(v); }
-float number(__nv_bfloat16 v) { return __bfloat162float(v); }
-void store(float *to, float v) { *to = v; }
-void store(__half *to, float v) { *to = __float2half_rn(v); }
-void store(__nv_bfloat16 *to, float v) { *to = __float2bfloat16_rn(v); }
-
-// Column-major, as cuBLAS has it: c = alpha op(a) op(b) + beta c.
-struct Product {
-  bool ta, tb;
-  int m, n, k;
-  float alpha, beta;
-  int lda, ldb, ldc;
-
-  // Sums in f64. Columns of a are contiguous unless it is transposed, and then its rows are.
-  template <class T, class U> void run(const T *a, const T *b, U *c) const {
-    std::vector<double> left((size_t)m * k), right(k), sums(m);
-    for (int l = 0; l < k; l++)
-      for (int i = 0; i < m; i++)
-        left[ta ? (size_t)i * k + l : (size_t)l * m + i] = number(ta ? a[l + (size_t)i * lda] : a[i + (size_t)l * lda]);
-    for (int j = 0; j < n; j++) {
-      for (int l = 0; l < k; l++) right[l] = number(tb ? b[j + (size_t)l * ldb] : b[l + (size_t)j * ldb]);
-      if (ta) {
-        for (int i = 0; i < m; i++) sums[i] = dot(&left[(size_t)i * k], right.data());
-      } else {
-        std::fill(sums.begin(), sums.end(), 0.0);
-        for (int l = 0; l < k; l++)
-          for (int i = 0; i < m; i++) sums[i] += left[(size_t)l * m + i] * right[l];
-      }
-      for (int i = 0; i < m; i++) {
-        U *to = c + i + (size_t)j * ldc;
-        // With beta 0 what was there must not matter, NaN included.
-        store(to, alpha * (float)sums[i] + (beta != 0 ? beta * number(*to) : 0.0f));
-      }
-    }
-  }
-
-  double dot(const double *x, const double *y) const {
-    double parts[4] = {0, 0, 0, 0};
-    for (int l = 0; l < k; l++) parts[l % 4] += x[l] * y[l];
-    return parts[0] + parts[1] + parts[2] + parts[3];
-  }
-};
-
-} // namespace
-
-extern "C" int cublasGemmStridedBatchedEx(void *handle, int ta, int tb, int m, int n, int k, const void *alpha, const void *a,
-                                          int a_type, int lda, long long a_stride, const void *b, int b_type, int ldb,
-                                          long long b_stride, const void *beta, void *c, int c_type, int ldc,
-                                          long long c_stride, int batch, int compute, int) {
-  const int NOT_SUPPORTED = 15, F32 = 0, F16 = 2, BF16 = 14, COMPUTE_F32 = 68;
-  if (compute != COMPUTE_F32 || a_type != b_type) return NOT_SUPPORTED;
-  if (lda < std::max(1, ta ? k : m) || ldb < std::max(1, tb ? n : k) || ldc < std::max(1, m)) return 7;
-  Product product{ta != 0, tb != 0, m, n, k, *(const float *)alpha, *(const float *)beta, lda, ldb, ldc};
-  auto run = [&](auto *a, auto *b, auto *c) {
-    return stream_of(*static_cast<void **>(handle))->ask([=] {
-      log("cuBLAS");
-      for (int i = 0; i < batch; i++) product.run(a + i * a_stride, b + i * b_stride, c + i * c_stride);
-      return 0;
-    });
-  };
-  if (a_type == F32 && c_type == F32) return run((const float *)a, (const float *)b, (float *)c);
-  if (a_type == F16 && c_type == F16) return run((const __half *)a, (const __half *)b, (__half *)c);
-  if (a_type == F16 && c_type == F32) return run((const __half *)a, (const __half *)b, (float *)c);
-  if (a_type == BF16 && c_type == BF16) return run((const __nv_bfloat16 *)a, (const __nv_bfloat16 *)b, (__nv_bfloat16 *)c);
-  if (a_type == BF16 && c_type == F32) return run((const __nv_bfloat16 *)a, (const __nv_bfloat16 *)b, (float *)c);
-  return NOT_SUPPORTED;
-}

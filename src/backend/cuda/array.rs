@@ -15,6 +15,7 @@ pub trait Element: DeviceRepr + ValidAsZeroBits + Copy + Send + Sync + 'static {
 impl Element for f32 {}
 impl Element for f64 {}
 impl Element for i32 {}
+impl Element for u8 {}
 impl Element for u32 {}
 impl Element for f16 {}
 impl Element for bf16 {}

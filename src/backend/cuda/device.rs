@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(feature = "cudnn")]
+use std::sync::{MutexGuard, OnceLock};
 
 use cudarc::cublas::CudaBlas;
 use cudarc::cublas::result::CublasError;
@@ -13,6 +15,8 @@ use cudarc::driver::{
 };
 use cudarc::nvrtc::Ptx;
 
+#[cfg(feature = "cudnn")]
+use super::library::Library;
 use crate::backend::memory::Meter;
 use crate::error::{Error, Kind, Result, bail};
 
@@ -28,11 +32,13 @@ const WORKSPACE: usize = 4 << 20;
 /// From compute capability 9 on.
 const WORKSPACE_FROM_HOPPER: usize = 32 << 20;
 
-/// One device: its stream, its cuBLAS, and its kernels, each loaded once.
+/// One device: its stream, its cuBLAS and cuDNN, and its kernels, each loaded once.
 pub struct Gpu {
     pub(super) context: Arc<CudaContext>,
     pub(super) stream: Arc<CudaStream>,
     pub(super) blas: CudaBlas,
+    #[cfg(feature = "cudnn")]
+    library: OnceLock<Mutex<Library>>,
     meter: Meter,
     _workspace: CudaSlice<u8>,
     modules: Mutex<HashMap<&'static str, Arc<CudaModule>>>,
@@ -101,6 +107,8 @@ impl Gpu {
             context,
             stream,
             blas,
+            #[cfg(feature = "cudnn")]
+            library: OnceLock::new(),
             meter: Meter::new(),
             _workspace: workspace,
             modules: Mutex::default(),
@@ -134,6 +142,28 @@ impl Gpu {
     /// When some of it failed.
     pub fn wait(&self) -> Result<()> {
         self.stream.synchronize().map_err(device_error)
+    }
+
+    /// Looks for cuDNN, if that was not done yet.
+    ///
+    /// # Errors
+    /// When it is missing, or another version.
+    #[cfg(feature = "cudnn")]
+    pub fn demand_cudnn(&self) -> Result<()> {
+        self.library().map(drop)
+    }
+
+    /// cuDNN, for one call.
+    #[cfg(feature = "cudnn")]
+    pub(super) fn library(&self) -> Result<MutexGuard<'_, Library>> {
+        let library = match self.library.get() {
+            Some(library) => library,
+            None => {
+                let opened = Library::open(&self.stream)?;
+                self.library.get_or_init(|| Mutex::new(opened))
+            }
+        };
+        Ok(library.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A kernel of a file of `kernels/`.

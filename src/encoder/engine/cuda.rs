@@ -32,7 +32,7 @@ impl<T: Float> Cuda<T> {
     /// A program of the CPU on a device.
     ///
     /// # Errors
-    /// When the device's memory is full.
+    /// When the device's memory is full, or cuDNN is missing that this build needs for 16 bits.
     pub fn upload<R: Real>(program: &Program<Cpu<R>>, gpu: &Arc<Gpu>) -> Result<Program<Self>> {
         program.on(
             |affine| {

@@ -1,62 +1,67 @@
-//! Convolutions on a GPU: products by cuBLAS, of the field as it lies, of its patches
-//! (`kernels/patches.cu`), or of Winograd's transforms (`kernels/winograd.cu`).
+//! Convolutions on a GPU. Those of 1x1 are products of the field as it lies; any other goes the [`Way`] that the
+//! table has for it.
 
 mod choice;
-mod spatial;
+#[cfg(feature = "cudnn")]
+mod cudnn;
+mod patches;
+mod windowed;
+mod winograd;
 
 use std::sync::Arc;
 
-use super::patches::{Patches, Window};
 use super::{Conv, Method};
 use crate::backend::cpu::Real;
-use crate::backend::cuda::launch::{patches_bwd, patches_fwd, size};
-use crate::backend::cuda::{Float, Gpu, GpuField, GpuMask, Grid, In, Out};
+use crate::backend::cuda::{Float, Gpu, GpuField, GpuMask};
 use crate::backend::field::Extent;
 use crate::error::Result;
 use crate::ops::linear::cuda::GpuLinear;
-use crate::ops::relu::cuda::finish_pullback;
 pub use choice::Way;
-pub use spatial::GpuSpatial;
+pub use windowed::GpuWindowed;
+use windowed::Kernel;
 
 /// A frozen convolution in a device's memory.
 pub enum GpuConv<T: Float> {
     /// 1x1.
     Pointwise(GpuLinear<T>),
-    /// Any.
-    Patches(GpuPatches<T>),
-    /// 3x3 of stride 1 with many channels: by the field's size and type.
-    Spatial(Box<GpuSpatial<T>>),
-}
-
-/// A convolution as a product of its patches.
-pub struct GpuPatches<T: Float> {
-    linear: GpuLinear<T>,
-    window: Window,
+    /// Any other: by its shape, its type and the field's size.
+    Windowed(Box<GpuWindowed<T>>),
 }
 
 impl<R: Real> Conv<R> {
     /// The same convolution on a device.
     ///
     /// # Errors
-    /// When the device's memory is full.
+    /// When the device's memory is full, or a library is missing that the convolution needs.
     pub fn upload<T: Float>(&self, gpu: &Arc<Gpu>) -> Result<GpuConv<T>> {
-        Ok(match &self.method {
-            Method::Pointwise(linear) => GpuConv::Pointwise(linear.upload(gpu)?),
-            Method::Patches(patches) => GpuConv::Patches(GpuPatches::upload(patches, gpu)?),
-            Method::Spatial(spatial) => {
-                GpuConv::Spatial(Box::new(GpuSpatial::new(spatial.kernel())))
-            }
-        })
+        match &self.method {
+            Method::Pointwise(linear) => Ok(GpuConv::Pointwise(linear.upload(gpu)?)),
+            Method::Patches(own) => GpuConv::windowed(own.into(), None, gpu),
+            Method::Spatial(own) => GpuConv::windowed(own.kernel().into(), None, gpu),
+        }
+    }
+
+    /// The same, by one way for fields of every size, to compare them; `None` where this convolution cannot go it.
+    ///
+    /// # Errors
+    /// As [`Self::upload`].
+    pub fn upload_by<T: Float>(&self, gpu: &Arc<Gpu>, way: Way) -> Result<Option<GpuConv<T>>> {
+        let kernel: Kernel = match &self.method {
+            Method::Pointwise(_) => return Ok(None),
+            Method::Patches(own) => own.into(),
+            Method::Spatial(own) => own.kernel().into(),
+        };
+        let suits = way.suits(kernel.window, kernel.inputs);
+        let upload = || GpuConv::windowed(kernel, Some(way), gpu);
+        suits.then(upload).transpose()
     }
 }
 
 impl<T: Float> GpuConv<T> {
-    /// The same, with one way for fields of every size where it has a choice, to compare them.
-    pub fn by(self, way: Way) -> Self {
-        match self {
-            Self::Spatial(spatial) => Self::Spatial(Box::new(spatial.by(way))),
-            other => other,
-        }
+    fn windowed(kernel: Kernel, only: Option<Way>, gpu: &Arc<Gpu>) -> Result<Self> {
+        Ok(Self::Windowed(Box::new(GpuWindowed::new(
+            kernel, only, gpu,
+        )?)))
     }
 
     /// As the CPU's forward.
@@ -68,8 +73,7 @@ impl<T: Float> GpuConv<T> {
     ) -> Result<(GpuField<T>, Option<GpuMask>)> {
         match self {
             Self::Pointwise(linear) => linear.forward(x, add, relu),
-            Self::Patches(patches) => patches.forward(x, add, relu),
-            Self::Spatial(spatial) => spatial.forward(x, add, relu),
+            Self::Windowed(own) => own.of(x.extent, x.gpu())?.forward(x, add, relu),
         }
     }
 
@@ -78,8 +82,7 @@ impl<T: Float> GpuConv<T> {
     pub fn forward_pooled(&self, x: &GpuField<T>) -> Result<(GpuField<T>, GpuMask)> {
         match self {
             Self::Pointwise(linear) => linear.forward_pooled(x),
-            Self::Patches(patches) => patches.forward_pooled(x),
-            Self::Spatial(spatial) => spatial.forward_pooled(x),
+            Self::Windowed(own) => own.of(x.extent, x.gpu())?.forward_pooled(x),
         }
     }
 
@@ -93,81 +96,7 @@ impl<T: Float> GpuConv<T> {
     ) -> Result<GpuField<T>> {
         match self {
             Self::Pointwise(linear) => linear.pullback(dy, add, gate),
-            Self::Patches(patches) => patches.pullback(dy, from, add, gate),
-            Self::Spatial(spatial) => spatial.pullback(dy, from, add, gate),
+            Self::Windowed(own) => own.of(from, dy.gpu())?.pullback(dy, from, add, gate),
         }
-    }
-}
-
-/// A kernel between a field and its patches: images, height, width and channels of the field, the
-/// window's kernel, stride and padding, height and width of the patches.
-type Kernel<T> =
-    fn(&Arc<Gpu>, Grid, In<T>, Out<T>, u32, u32, u32, u32, u32, u32, u32, u32, u32) -> Result<()>;
-
-impl<T: Float> GpuPatches<T> {
-    fn upload<R: Real>(own: &Patches<R>, gpu: &Arc<Gpu>) -> Result<Self> {
-        Ok(Self {
-            linear: own.linear.upload(gpu)?,
-            window: own.window,
-        })
-    }
-
-    /// From a field of the extent `of` to its patches, or back.
-    fn run(
-        &self,
-        kernel: Kernel<T>,
-        x: &GpuField<T>,
-        to: Extent,
-        of: Extent,
-    ) -> Result<GpuField<T>> {
-        let (gpu, patches) = (x.gpu(), self.window.patches(of));
-        let mut y = GpuField::any(gpu, to)?;
-        kernel(
-            gpu,
-            Grid::elements(to.count()),
-            (&x.elements).into(),
-            (&mut y.elements).into(),
-            size(of.images)?,
-            size(of.height)?,
-            size(of.width)?,
-            size(of.channels)?,
-            size(self.window.kernel)?,
-            size(self.window.stride)?,
-            size(self.window.padding)?,
-            size(patches.height)?,
-            size(patches.width)?,
-        )?;
-        Ok(y)
-    }
-
-    fn forward(
-        &self,
-        x: &GpuField<T>,
-        add: Option<&GpuField<T>>,
-        relu: bool,
-    ) -> Result<(GpuField<T>, Option<GpuMask>)> {
-        self.linear.forward(&self.rows(x)?, add, relu)
-    }
-
-    fn forward_pooled(&self, x: &GpuField<T>) -> Result<(GpuField<T>, GpuMask)> {
-        self.linear.forward_pooled(&self.rows(x)?)
-    }
-
-    fn rows(&self, x: &GpuField<T>) -> Result<GpuField<T>> {
-        let to = self.window.patches(x.extent);
-        self.run(patches_fwd, x, to, x.extent)
-    }
-
-    fn pullback(
-        &self,
-        dy: &GpuField<T>,
-        from: Extent,
-        add: Option<&GpuField<T>>,
-        gate: Option<&GpuMask>,
-    ) -> Result<GpuField<T>> {
-        let rows = self.linear.pullback(dy, None, None)?;
-        let mut dx = self.run(patches_bwd, &rows, from, from)?;
-        finish_pullback(&mut dx, add, gate)?;
-        Ok(dx)
     }
 }

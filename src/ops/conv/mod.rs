@@ -19,7 +19,8 @@ use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::mask::Mask;
 use crate::error::Result;
-use patches::{Patches, Window};
+use patches::Patches;
+pub use patches::Window;
 use spatial::{Kernel, Spatial};
 
 /// A frozen convolution.

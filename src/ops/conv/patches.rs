@@ -9,14 +9,24 @@ use crate::backend::threads::each_row;
 use crate::ops::linear::{Back, Forward, Linear};
 
 /// What a convolution looks at from each of its positions.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
+    /// Its side.
     pub kernel: usize,
+    /// From one window to the next.
     pub stride: usize,
+    /// Zeros around the field.
     pub padding: usize,
 }
 
 impl Window {
+    /// 3x3 of stride 1, after which a field has as many positions as before.
+    pub const SPATIAL: Self = Self {
+        kernel: 3,
+        stride: 1,
+        padding: 1,
+    };
+
     /// The extent of a field's patches.
     pub fn patches(self, from: Extent) -> Extent {
         let size = |size: usize| (size + 2 * self.padding - self.kernel) / self.stride + 1;

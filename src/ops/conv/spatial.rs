@@ -56,11 +56,7 @@ impl<T: Real> Kernel<T> {
         Patches {
             linear: Linear::of((9 * inputs, self.outputs), row, Some(self.bias.clone())),
             inputs,
-            window: Window {
-                kernel: 3,
-                stride: 1,
-                padding: 1,
-            },
+            window: Window::SPATIAL,
         }
     }
 }

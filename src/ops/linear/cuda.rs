@@ -35,22 +35,33 @@ impl<R: Real> Linear<R> {
     /// # Errors
     /// When the device's memory is full.
     pub fn upload<T: Float>(&self, gpu: &Arc<Gpu>) -> Result<GpuLinear<T>> {
-        let (inputs, outputs) = (self.weight.depth(), self.weight.outputs());
-        let element = |at: usize| to_single(self.weight.element(at / outputs, at % outputs));
-        let bias = self
-            .bias
-            .as_deref()
-            .map(|bias| Array::upload(gpu, &single(bias)));
-        Ok(GpuLinear {
+        let sizes = (self.weight.depth(), self.weight.outputs());
+        let element = |i, o| to_single(self.weight.element(i, o));
+        GpuLinear::of(gpu, sizes, element, self.bias().map(single).as_deref())
+    }
+}
+
+impl<T: Float> GpuLinear<T> {
+    /// From the function that gives the weight between an input and an output, and the bias where there is one.
+    ///
+    /// # Errors
+    /// When the device's memory is full.
+    pub fn of(
+        gpu: &Arc<Gpu>,
+        (inputs, outputs): (usize, usize),
+        element: impl Fn(usize, usize) -> f32,
+        bias: Option<&[f32]>,
+    ) -> Result<Self> {
+        let element = |at: usize| element(at / outputs, at % outputs);
+        let bias = bias.map(|bias| Array::upload(gpu, bias));
+        Ok(Self {
             weight: Array::upload_rounded(gpu, (0..inputs * outputs).map(element))?,
             bias: bias.transpose()?,
             inputs,
             outputs,
         })
     }
-}
 
-impl<T: Float> GpuLinear<T> {
     /// Channels `in` to `out`, plus `add`, then a ReLU if it is asked for; and its mask.
     pub fn forward(
         &self,

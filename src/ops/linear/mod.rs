@@ -94,6 +94,11 @@ impl<T: Real> Linear<T> {
             .collect()
     }
 
+    /// The bias `(out)`, where there is one.
+    pub fn bias(&self) -> Option<&[T]> {
+        self.bias.as_deref()
+    }
+
     /// Numbers that a row gets.
     pub fn outputs(&self) -> usize {
         self.weight.outputs()
