@@ -12,7 +12,7 @@
 //!
 //! # fn main() -> percept::Result<()> {
 //! let model = Model::load("mini", Options::default())?;
-//! let request = Request { units: vec!["655".into()], steps: Some(4), ..Request::default() };
+//! let request = Request { units: vec!["117".into()], steps: Some(4), ..Request::default() };
 //! let recipe = request.resolve(&model)?.remove(0);
 //! let rendered = ascend(&model, &recipe.settings(), &[recipe.job()], &()).remove(0)?;
 //! let png = picture::encode(&rendered.image, recipe.scale, &recipe.to_json()?)?;

@@ -267,3 +267,21 @@ fn statistics_belong_to_percepts_taps() {
         );
     }
 }
+
+/// Nothing is claimed of a unit whose ReLU stays closed on all training art.
+#[test]
+fn silent_units_answer_to_nothing() {
+    let model = load();
+    let statistics = model.statistics(model.encoder.find("layer4").unwrap());
+    let statistics = statistics.unwrap();
+    let mut silent = 0;
+    for unit in 0..768 {
+        let (mean, deviation) = statistics.of_channel(unit);
+        let answers = model.answers("layer4.0.sum", unit);
+        let drawn =
+            answers.filter(|answers| !answers.drawings.is_empty() || !answers.line_art.is_empty());
+        assert_eq!(drawn.is_none(), (mean, deviation) == (0.0, 0.0), "{unit}");
+        silent += usize::from(drawn.is_none());
+    }
+    assert!((50..150).contains(&silent), "{silent}");
+}

@@ -18,7 +18,7 @@ use crate::render::Renderer;
 
 /// The unit that `percept render` shows when none is named: one of the embedded model's that
 /// people recognise.
-const SHOWPIECE: &str = "655";
+const SHOWPIECE: &str = "117";
 
 /// Render what one or several units respond to
 ///

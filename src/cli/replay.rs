@@ -18,7 +18,7 @@ use crate::render::Renderer;
 /// Runs the recorded recipe and says whether the new file has the same bytes as the old one.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  percept replay outputs/mini-layer4.0.sum_491-s0.json
+  percept replay outputs/mini-layer4.0.sum_117-s0.json
   percept replay figure.png --out again.png
   percept replay rn50x4.json --model ~/weights/RN50x4.pt")]
 pub struct Replay {

@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 /// The concepts that the model knows, in the order that the measurements refer to.
 const CONCEPTS: &str = include_str!("mini/concepts.json");
 
-/// For drawings, line art and words a tensor (units, 5): places in the list of concepts.
+/// For drawings, line art and words a tensor (units, 5): places in the list of concepts, -1 where a unit
+/// answers to nothing.
 const UNITS: &[u8] = include_bytes!("mini/units.safetensors");
 
 /// The taps whose channels are the measured units.
 const TAPS: [&str; 3] = ["layer4", "layer4.0", "layer4.0.sum"];
 
 /// The concepts that a unit answers to most strongly, best first, over the art and the fonts
-/// that the model was trained on.
+/// that the model was trained on; none of a kind that it answers to not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answers {
     /// To drawings in colour.
@@ -44,7 +45,8 @@ pub fn concepts() -> &'static [Concept] {
     &PARSED
 }
 
-/// What a unit of the embedded model answers to; `None` outside its last block.
+/// What a unit of the embedded model answers to; `None` outside its last block, and for units whose
+/// ReLU never opened.
 pub fn answers(tap: &str, channel: usize) -> Option<Answers> {
     if !TAPS.contains(&tap) {
         return None;
@@ -53,14 +55,19 @@ pub fn answers(tap: &str, channel: usize) -> Option<Answers> {
     let first = |kind: &str| -> Option<Vec<String>> {
         let places = file.load(kind, &Device::Cpu).ok()?.get(channel).ok()?;
         let places = places.to_vec1::<i64>().ok()?.into_iter();
-        let names = places.map(|place| concepts().get(usize::try_from(place).ok()?));
+        let known = places.filter_map(|place| usize::try_from(place).ok());
+        let names = known.map(|place| concepts().get(place));
         names
             .map(|concept| concept.map(|c| c.name.clone()))
             .collect()
     };
-    Some(Answers {
+    let answers = Answers {
         drawings: first("drawings")?,
         line_art: first("line_art")?,
         words: first("words")?,
-    })
+    };
+    let is_silent = [&answers.drawings, &answers.line_art, &answers.words]
+        .iter()
+        .all(|names| names.is_empty());
+    (!is_silent).then_some(answers)
 }

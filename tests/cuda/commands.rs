@@ -26,7 +26,7 @@ fn a_picture_of_a_gpu_can_be_replayed() {
     for dtype in ["f32", "bf16"] {
         let picture = format!("{dtype}.png");
         let render = [
-            "render", "655", "--device", "cuda:0", "--dtype", dtype, "--out", &picture, "1",
+            "render", "117", "--device", "cuda:0", "--dtype", dtype, "--out", &picture, "1",
         ];
         let (fixed, scale) = render.split_at(render.len() - 1);
         success(folder.path(), &[fixed, &SHORT, scale].concat());
@@ -52,13 +52,13 @@ fn an_atlas_finds_its_own_batch_and_holds_the_pictures_of_render() {
     }
     let folder = TempDir::new().unwrap();
     let fixed = ["--device", "cuda", "--steps", "3", "--scale", "1"];
-    let atlas = ["atlas", "--units", "174,378,655"];
+    let atlas = ["atlas", "--units", "117,139,317"];
     success(folder.path(), &[&atlas[..], &fixed].concat());
-    let render = ["render", "378", "--batch", "auto", "--out", "378.png"];
+    let render = ["render", "317", "--batch", "auto", "--out", "317.png"];
     success(folder.path(), &[&render[..], &fixed].concat());
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
-    let own = read("atlas/pictures/layer4.0.sum/378-v0.png");
-    assert!(own == read("378.png"), "another batch, other bytes");
+    let own = read("atlas/pictures/layer4.0.sum/317-v0.png");
+    assert!(own == read("317.png"), "another batch, other bytes");
     let journal = String::from_utf8(read("atlas/journal/0-of-1.jsonl")).unwrap();
     assert!(journal.contains("\"batch\":3"), "{journal}");
 }
@@ -154,7 +154,7 @@ fn what_a_device_lacks_is_said_with_the_cure() {
         ),
     ] {
         let folder = TempDir::new().unwrap();
-        let mut command = command(folder.path(), &["render", "655", "--device", device]);
+        let mut command = command(folder.path(), &["render", "117", "--device", device]);
         command.args(SHORT).arg("1").env(variable, value);
         refusal(command, folder.path(), words);
     }
@@ -183,7 +183,7 @@ fn a_missing_cudnn_is_said_with_the_cure_and_not_missed_in_f32() {
         ("f32", without, &[]),
     ] {
         let folder = TempDir::new().unwrap();
-        let render = ["render", "655", "--device", "cuda", "--dtype", dtype];
+        let render = ["render", "117", "--device", "cuda", "--dtype", dtype];
         let mut command = command(folder.path(), &render);
         command.args(SHORT).arg("1").env(variable, value);
         if words.is_empty() {
@@ -246,8 +246,8 @@ fn a_step_launches_what_the_roofline_counts() {
     for (name, dtype, model, unit) in [
         ("rn", "f32", fixture("rn/openai.pt"), "3"),
         ("vit", "f32", fixture("vit/openai.pt"), "3"),
-        ("mini", "f32", "mini".into(), "655"),
-        ("mini", "bf16", "mini".into(), "655"),
+        ("mini", "f32", "mini".into(), "117"),
+        ("mini", "bf16", "mini".into(), "117"),
     ] {
         let mut python = Command::new("python3");
         python.arg(&script).args(["--launches", name, dtype]);
@@ -280,7 +280,7 @@ fn pictures_are_looked_at_where_they_are_made() {
         return;
     }
     let steps = 2;
-    let launches = launches(steps, &["--model", "mini", "655"]);
+    let launches = launches(steps, &["--model", "mini", "117"]);
     assert_eq!(launches["reduce_values_fwd"], steps + 1 + 4);
 }
 
@@ -305,7 +305,7 @@ fn a_graph_stands_for_the_launches_of_a_step() {
     if !on_a_cpu() {
         return;
     }
-    let redirected = ["655", "--redirect", "2"];
+    let redirected = ["117", "--redirect", "2"];
     let alone = launches_of_steps(1..4, &redirected);
     let recorded = launches_of_steps(1..4, &[&redirected[..], &["--cuda-graph"]].concat());
     let redirects = |step: &BTreeMap<_, _>| step.contains_key("relu_redirect_bwd");

@@ -87,7 +87,7 @@ fn what_a_device_sees_is_what_the_cpu_sees() {
     write_vector(&vector, 768);
     let mini = Model::load("mini", Options::default()).unwrap();
     let objectives = [
-        "layer4.0.sum:655",
+        "layer4.0.sum:117",
         "layer4.0.sum:12 - 0.01*tv",
         "-layer3.2.sum:12",
         &format!("direction(layer4.0.sum, {}, 2)", vector.display()),

@@ -77,15 +77,16 @@ class Judge:
 def judge_model(options: argparse.Namespace, judge: Judge, names: list[str], weights: Path, metrics: Path) -> dict:
     mutual = json.loads(metrics.read_text())["units"]["core, all"]["mutual"]
     units = sorted(random.Random(options.seed).sample(sorted(map(int, mutual)), min(UNITS, len(mutual))))
-    folder = options.out / metrics.stem
+    name = f"{metrics.parent.name}-{metrics.stem}"
+    folder = options.out / name
     folder.mkdir(parents=True, exist_ok=True)
     pictures = render(options.percept, weights, units, folder)
     paths, concepts = [pictures[u] for u in units], [mutual[str(u)] for u in units]
     scores, target = judge.scores(paths), torch.tensor([names.index(c) for c in concepts])
     place = rank(scores, target)
     shifted = torch.stack([rank(scores, target.roll(k)) for k in range(1, len(units))])
-    write_sheet(paths, [""] * len(units), options.out / f"{metrics.stem}-unlabelled.png")
-    write_sheet(paths, [f"{u} {c}" for u, c in zip(units, concepts)], options.out / f"{metrics.stem}.png")
+    write_sheet(paths, [""] * len(units), options.out / f"{name}-unlabelled.png")
+    write_sheet(paths, [f"{u} {c}" for u, c in zip(units, concepts)], options.out / f"{name}.png")
     return {
         "units": len(units),
         "of_mutual_units": len(mutual),

@@ -65,8 +65,10 @@ def over_all(model: CLIP, read, rows: np.ndarray, wanted: tuple[str, ...] = ()) 
 
 
 def first_concepts(profile: Tensor) -> Tensor:
-    """(channels, units.FIRST): concepts in the order of a profile (concepts, channels)."""
-    return profile.topk(units.FIRST, dim=0).indices.t().to(torch.int64).contiguous()
+    """(channels, units.FIRST): concepts in the order of a profile (concepts, channels); -1 for units that
+    answer to nothing."""
+    first = profile.topk(units.FIRST, dim=0).indices.t().to(torch.int64)
+    return torch.where(units.answers(profile)[:, None], first, -1).contiguous()
 
 
 def sheet(data: Data, pictures: np.ndarray, size: int) -> Image.Image:

@@ -22,7 +22,7 @@ def ramp(progress: float, start: float, end: float, first: float = 0.0, last: fl
 class Settings:
     """Defaults are the recipe's."""
 
-    steps: int = 30000
+    steps: int = 22000
     text_steps: int = 350  # of the text encoder by itself, before
     device: str = "cpu"
     workers: int = 1  # processes that compose batches
@@ -50,14 +50,14 @@ class Settings:
 
     # The second part: it starts at this share of the run. Without it a unit in three repeated another
     # one (effective rank 35 of the drawings, 58 distinct concepts), whatever the first part's weights;
-    # without the loss on peaks there were 91 distinct concepts, with it 274, with its contrast of units 546.
-    spread_from: float = 98 / 170
+    # without the loss on peaks there were 91 distinct concepts, with it 274, with its contrast of units over 500.
+    spread_from: float = 0.42
     spread_rate: float = 1e-3
     spread_same_channel: float = 3.0
     spread_other_channels: float = 0.15
     spread_peaks: float = 2.0
     spread_contrast: float = 0.3  # of the loss on peaks: no other unit is to answer more
-    spread_radius: float = 6.5  # of the perturbation, see `radius`; it goes for the matched units, too
+    spread_radius: float = 8.0  # of the perturbation, see `radius`; it goes for the matched units, too
 
     # Stages of the first part, as shares of it; the second is robust until it settles.
     robust_from: float = 0.41

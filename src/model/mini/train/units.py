@@ -28,6 +28,11 @@ def profiles(units: Tensor, concepts: Tensor, groups: np.ndarray, count: int) ->
     return torch.where(seen > 0, total / seen.clamp(min=1), torch.tensor(-9.0))
 
 
+def answers(profile: Tensor) -> Tensor:
+    """(channels) whether a unit answers to anything: some units' ReLUs never open."""
+    return profile.amax(0) > 0
+
+
 def places(profile: Tensor) -> Tensor:
     """Each concept's place in each channel's order, 0 the best."""
     return profile.argsort(0, descending=True).argsort(0)
@@ -36,8 +41,9 @@ def places(profile: Tensor) -> Tensor:
 def counts(drawings: Tensor, words: Tensor) -> dict[str, int]:
     drawn, said = drawings.argmax(0), words.argmax(0)
     drawing_place, word_place = places(drawings), places(words)
-    exact, mutual = drawn == said, mutual_units(drawings, words)
-    both = ((drawing_place < FIRST) & (word_place < FIRST)).any(1)
+    alive = answers(drawings) & answers(words)
+    exact, mutual = alive & (drawn == said), mutual_units(drawings, words)
+    both = (alive & (drawing_place < FIRST) & (word_place < FIRST)).any(1)
     return {
         "exact_units": int(exact.sum()),
         "mutual_units": int(mutual.sum()),
@@ -63,7 +69,8 @@ def mutual_units(drawings: Tensor, words: Tensor) -> Tensor:
     """(channels) whether a unit is mutual."""
     channel = torch.arange(drawings.shape[1])
     drawn, said = drawings.argmax(0), words.argmax(0)
-    return (places(words)[drawn, channel] < FIRST) & (places(drawings)[said, channel] < FIRST)
+    found = (places(words)[drawn, channel] < FIRST) & (places(drawings)[said, channel] < FIRST)
+    return found & answers(drawings) & answers(words)
 
 
 def best_units(drawings: Tensor, words: Tensor, names: list[str]) -> list[dict]:
@@ -94,6 +101,7 @@ def summary(drawings: Tensor, words: Tensor, names: list[str], seed: int = 0) ->
     own = correlations.diagonal()
     return {
         "concepts": len(drawings),
+        "silent_units": int((~(answers(drawings) & answers(words))).sum()),
         **counts(drawings, words),
         "null": {key: round(float(np.mean([n[key] for n in null])), 1) for key in null[0]},
         "effective_rank_drawings": round(effective_rank(drawings), 1),
