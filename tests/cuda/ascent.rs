@@ -68,8 +68,8 @@ fn pictures_are_those_of_the_cpu() {
     let model = Model::load("mini", Options::default()).unwrap();
     let direction = format!("direction(layer4.0.sum, {}, 2)", vector.display());
     let objectives = [
-        "layer4.0.sum:117",
-        "layer4.0.sum:117 - 2*l2",
+        "layer4.0.sum:697",
+        "layer4.0.sum:697 - 2*l2",
         "layer4.0.sum:158@0,1",
         "layer3:12 + 0.5*layer4.0.sum:40",
         "embedding:5",
@@ -79,7 +79,7 @@ fn pictures_are_those_of_the_cpu() {
         (
             DECAY_1,
             10,
-            &["layer4.0.sum:117", "layer4.0.sum:727", "layer4.0.sum:682"][..],
+            &["layer4.0.sum:697", "layer4.0.sum:112", "layer4.0.sum:164"][..],
             1e-3,
         ),
         (DECAY_1, 3, &objectives, 3e-3),
