@@ -145,7 +145,8 @@ fn gradients_beyond_f16_are_halved_until_they_fit() {
     let later = &norms[lost..];
     assert!(later.windows(2).all(|pair| pair.iter().any(fits)));
     assert!(later.iter().all(|norm| norm.is_nan() || fits(norm)));
-    // From then on it does what it would have done without, in as many steps.
+    // From then on it climbs as it would have without, over as many steps: its first ones are half as long, as
+    // Adam's correction has counted those that were lost.
     let gold = &render(&gpu, Dtype::F32, steps, &[&small])[0]
         .trace
         .objective;
@@ -156,7 +157,7 @@ fn gradients_beyond_f16_are_halved_until_they_fit() {
         climbed(&gold[..made]),
     );
     assert!(
-        gold > 0.0 && ours > 0.5 * gold,
+        gold > 0.0 && ours > gold / 3.0,
         "{ours}, where f32 climbs {gold}"
     );
 }
