@@ -10,7 +10,7 @@ pub mod quality;
 mod spectrum;
 mod view;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use candle_core::{DType, Tensor};
 use serde::Serialize;
@@ -59,10 +59,10 @@ pub struct Job {
 
 /// Follows an ascent and may end it.
 pub trait Watch: Sync {
-    /// Called after every step with the number of steps done.
+    /// Called now and then with the number of steps that all images have done, in the end with all steps.
     fn stepped(&self, _steps_done: usize) {}
 
-    /// Whether to stop before the next step; what is done is kept.
+    /// Whether to stop before the next steps; what is done is kept.
     fn should_stop(&self) -> bool {
         false
     }
@@ -97,6 +97,16 @@ pub struct Rendered {
     pub seen: Option<Seen>,
 }
 
+/// About how long the images of a batch climb until they wait for each other, to be counted and perhaps
+/// stopped: a step of a small model is over before idle threads are awake.
+const ROUND: Duration = Duration::from_millis(50);
+
+/// The steps that fit into a time, at least one.
+fn steps_in(time: Duration, step: Duration) -> usize {
+    let steps = time.as_nanos() / step.as_nanos().max(1);
+    (steps as usize).max(1)
+}
+
 struct Climber<'a> {
     model: &'a Model,
     settings: &'a Settings,
@@ -124,25 +134,31 @@ pub fn ascend(
         .iter()
         .map(|job| Climber::new(model, settings, &parameterisation, job))
         .collect();
-    let mut steps_done = 0;
-    for step in 0..settings.steps {
+    let (mut steps_done, mut round) = (0, 1);
+    while steps_done < settings.steps {
         if watch.should_stop() || climbers.iter().all(Result::is_err) {
             break;
         }
+        let begun = Instant::now();
+        let steps = steps_done..settings.steps.min(steps_done + round);
         let climb = |_, slot: &mut Result<Climber>| {
+            let climbed = |climber: &mut Climber| -> Result<()> {
+                steps.clone().try_for_each(|step| climber.step(step, start))
+            };
             if let Ok(climber) = slot
-                && let Err(error) = climber.step(step, start)
+                && let Err(error) = climbed(climber)
             {
                 *slot = Err(error);
             }
         };
         let mut slots: Vec<_> = climbers.iter_mut().collect();
-        if step == 0 {
+        if steps_done == 0 {
             // By itself, so that all threads pack the weights that it is the first to need.
             map_images(slots.drain(..1).collect(), climb);
         }
         map_images(slots, climb);
-        steps_done = step + 1;
+        round = steps_in(ROUND, begun.elapsed() / steps.len() as u32);
+        steps_done = steps.end;
         watch.stepped(steps_done);
     }
     climbers
@@ -241,4 +257,16 @@ fn norm(x: &Tensor) -> Result<f64> {
     let x = x.to_dtype(DType::F64)?.contiguous()?;
     let squares = Slice::<f64>::of(&x)?.iter().map(|x| x * x).sum::<f64>();
     Ok(squares.sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_has_as_many_steps_as_fit_and_at_least_one() {
+        let steps = |micros| steps_in(ROUND, Duration::from_micros(micros));
+        assert_eq!([1_000, 20_000, 50_001].map(steps), [50, 2, 1]);
+        assert!(steps(0) > 1_000);
+    }
 }

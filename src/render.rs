@@ -37,7 +37,7 @@ struct Climb {
 /// A picture at the end of its ascent.
 pub struct Climbed<'a> {
     renderer: &'a Renderer<'a>,
-    asked: &'a Recipe,
+    asked: Recipe,
     rendered: Rendered,
     climb: Climb,
 }
@@ -88,23 +88,18 @@ impl<'a> Renderer<'a> {
     /// the jobs.
     pub fn render(&self, batch: &[(Recipe, PathBuf)], watch: &dyn Watch) -> Vec<Result<Finished>> {
         let recipes: Vec<&Recipe> = batch.iter().map(|(recipe, _)| recipe).collect();
-        self.climb(&recipes, watch, |index, climbed| {
+        let climbed = self.climb(&recipes, watch);
+        map_images(climbed, |index, climbed| {
             climbed?.measure()?.write(&batch[index].1)
         })
     }
 
-    /// Runs the ascents of a batch in step and hands each to `keep`, with its place in the batch,
-    /// on several threads at once; results come in the order of the recipes. Recipes that differ
-    /// in more than objective, seed and variant climb apart.
-    pub fn climb<R: Send>(
-        &self,
-        batch: &[&Recipe],
-        watch: &dyn Watch,
-        keep: impl Fn(usize, Result<Climbed>) -> R + Sync,
-    ) -> Vec<R> {
+    /// Runs the ascents of a batch in step; results come in the order of the recipes. Recipes that
+    /// differ in more than objective, seed and variant climb apart.
+    pub fn climb(&self, batch: &[&Recipe], watch: &dyn Watch) -> Vec<Result<Climbed<'_>>> {
         let by_settings = batch.iter().enumerate();
         let by_settings = by_settings.map(|(index, recipe)| (recipe.settings(), index));
-        let mut results: Vec<(usize, R)> = Vec::with_capacity(batch.len());
+        let mut results: Vec<(usize, Result<Climbed>)> = Vec::with_capacity(batch.len());
         for (settings, members) in grouped(by_settings) {
             let jobs: Vec<Job> = members.iter().map(|&index| batch[index].job()).collect();
             let start = Instant::now();
@@ -113,16 +108,16 @@ impl<'a> Renderer<'a> {
                 seconds: start.elapsed().as_secs_f64(),
                 batch: jobs.len(),
             };
-            results.extend(map_images(rendered, |member, rendered| {
-                let index = members[member];
+            let climbed = |(index, rendered): (usize, Result<Rendered>)| {
                 let climbed = rendered.map(|rendered| Climbed {
                     renderer: self,
-                    asked: batch[index],
+                    asked: batch[index].clone(),
                     rendered,
                     climb,
                 });
-                (index, keep(index, climbed))
-            }));
+                (index, climbed)
+            };
+            results.extend(members.into_iter().zip(rendered).map(climbed));
         }
         results.sort_by_key(|(index, _)| *index);
         results.into_iter().map(|(_, result)| result).collect()

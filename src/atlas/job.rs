@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Cursor;
+use std::thread;
 use std::time::Instant;
 
 use ndarray::ArrayView1;
@@ -14,6 +15,7 @@ use super::queue::{Queue, Task};
 use super::shard::Shard;
 use super::writer::{Bytes, Writer};
 use crate::ascent::Watch;
+use crate::backend::threads::map_images;
 use crate::error::{Error, Kind, Result, bail};
 use crate::recipe::Recipe;
 use crate::render::{Climbed, Renderer};
@@ -90,8 +92,9 @@ impl Work {
         in_order(&self.plan, &self.done)
     }
 
-    /// Renders what is left, at most `batch` pictures together. One that fails is tried again when
-    /// all others have been; then the job goes on without it.
+    /// Renders what is left, at most `batch` pictures together; those of a batch are measured and
+    /// written while the next one climbs. One that fails is tried again when all others have been;
+    /// then the job goes on without it.
     ///
     /// # Errors
     /// When the folder can no longer be written to, or `report` stopped it. What was done is kept,
@@ -110,42 +113,59 @@ impl Work {
             threads: rayon::current_num_threads(),
         }])?;
         let mut queue = Queue::new(&self.plan, std::mem::take(&mut self.left), batch)?;
-        let (mut rendered, mut failed) = (0, Vec::new());
-        while let Some(tasks) = queue.next_batch() {
-            if report.should_stop() {
-                bail!(Interrupted, "stopped");
+        let mut outcome = Outcome::default();
+        let mut climbed: Vec<(Task, Climbed)> = Vec::new();
+        let mut is_stopped = false;
+        loop {
+            is_stopped |= report.should_stop();
+            let tasks = match is_stopped {
+                true => Vec::new(),
+                false => queue.next_batch().unwrap_or_default(),
+            };
+            if tasks.is_empty() && climbed.is_empty() {
+                break;
             }
-            report.batch_begins(tasks.len(), rendered + failed.len());
+            if !tasks.is_empty() {
+                let behind = outcome.rendered + outcome.failed.len() + climbed.len();
+                report.batch_begins(tasks.len(), behind);
+            }
             let recipes: Vec<&Recipe> = tasks.iter().map(|task| &task.recipe).collect();
-            let results = renderer.climb(&recipes, report, |index, climbed| {
-                self.keep(&tasks[index].item, climbed)
-            });
-            self.writer.settle()?;
-            let mut stopped = None;
-            for (task, result) in tasks.into_iter().zip(results) {
+            let (kept, results) = beside(
+                || keep_all(&self.writer, std::mem::take(&mut climbed)),
+                || renderer.climb(&recipes, report),
+            )?;
+            let mut failed = Vec::new();
+            let mut refused = None;
+            for (task, result) in kept? {
                 match result {
                     Ok(entry) => {
-                        rendered += 1;
+                        outcome.rendered += 1;
                         self.done.insert(task.item, entry);
                     }
-                    // What the disk refuses for one it refuses for all.
-                    Err(error) if matches!(error.kind(), Kind::Io | Kind::Interrupted) => {
-                        stopped = Some(error);
-                    }
-                    Err(error) => {
-                        if let Some(Task { item, .. }) = queue.try_again(task, &error) {
-                            report.remark(&format!("{item}: {}", error.report()));
-                            self.writer.append(&[Event::Failed {
-                                item: item.clone(),
-                                error: error.report(),
-                            }])?;
-                            failed.push(item);
-                        }
-                    }
+                    Err(error) if error.kind() == Kind::Io => refused = Some(error),
+                    Err(error) => failed.push((task, error)),
                 }
             }
-            if let Some(error) = stopped {
+            // What the disk refuses for one it refuses for all.
+            if let Some(error) = refused {
                 return Err(error);
+            }
+            for (task, result) in tasks.into_iter().zip(results) {
+                match result {
+                    Ok(picture) if picture.is_whole() => climbed.push((task, picture)),
+                    Ok(_) => is_stopped = true,
+                    Err(error) => failed.push((task, error)),
+                }
+            }
+            for (task, error) in failed {
+                if let Some(Task { item, .. }) = queue.try_again(task, &error) {
+                    report.remark(&format!("{item}: {}", error.report()));
+                    self.writer.append(&[Event::Failed {
+                        item: item.clone(),
+                        error: error.report(),
+                    }])?;
+                    outcome.failed.push(item);
+                }
             }
             if let Some(batch) = queue.halve_after_failure() {
                 report.remark(&format!(
@@ -153,30 +173,56 @@ impl Work {
                 ));
             }
         }
-        Ok(Outcome {
-            rendered,
-            seconds: start.elapsed().as_secs_f64(),
-            failed,
-        })
-    }
-
-    /// Measures a picture and has its files written.
-    fn keep(&self, item: &Item, climbed: Result<Climbed>) -> Result<Entry> {
-        let climbed = climbed?;
-        if !climbed.is_whole() {
+        if is_stopped {
             bail!(Interrupted, "stopped");
         }
-        let made = climbed.measure()?;
-        let name = self.writer.folder().files(item).picture;
-        let (picture, described) = made.picture(&name)?;
-        let bytes = Bytes {
-            sidecar: made.lasting_sidecar(described)?,
-            response: npy(&made.measured().response)?,
-            picture,
-        };
-        self.writer
-            .put(item, &bytes, (made.seconds(), made.batch()))
+        outcome.seconds = start.elapsed().as_secs_f64();
+        Ok(outcome)
     }
+}
+
+/// Runs both at the same time.
+///
+/// # Errors
+/// When the system has no room for another thread.
+fn beside<A: Send, B>(other: impl FnOnce() -> A + Send, own: impl FnOnce() -> B) -> Result<(A, B)> {
+    thread::scope(|scope| {
+        let other = thread::Builder::new().spawn_scoped(scope, other);
+        let other = other.map_err(|source| {
+            Error::new(Kind::Internal, "cannot start a thread").caused_by(source)
+        })?;
+        let own = own();
+        match other.join() {
+            Ok(other) => Ok((other, own)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Measures pictures and puts their files in their places.
+///
+/// # Errors
+/// When the disk refuses.
+fn keep_all(writer: &Writer, climbed: Vec<(Task, Climbed)>) -> Result<Vec<(Task, Result<Entry>)>> {
+    let kept = map_images(climbed, |_, (task, climbed)| {
+        let entry = keep(writer, &task.item, climbed);
+        (task, entry)
+    });
+    writer.settle()?;
+    Ok(kept)
+}
+
+/// Measures a picture and has its files written.
+fn keep(writer: &Writer, item: &Item, climbed: Climbed) -> Result<Entry> {
+    let made = climbed.measure()?;
+    let name = writer.folder().files(item).picture;
+    let (picture, described) = made.picture(&name)?;
+    let bytes = Bytes {
+        sidecar: made.lasting_sidecar(described)?,
+        response: npy(&made.measured().response)?,
+        picture,
+    };
+    writer.put(item, &bytes, (made.seconds(), made.batch()))
 }
 
 /// What is done, in the plan's order.

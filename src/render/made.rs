@@ -71,12 +71,12 @@ impl<'a> Made<'a> {
         let unit = asked.objective.first_unit();
         Ok(Self {
             model: renderer.model,
+            answers: unit.and_then(|(_, tap, channel)| renderer.model.answers(tap, channel)),
+            steps_asked: asked.steps,
             recipe: Recipe {
                 steps: rendered.steps_done,
-                ..asked.clone()
+                ..asked
             },
-            steps_asked: asked.steps,
-            answers: unit.and_then(|(_, tap, channel)| renderer.model.answers(tap, channel)),
             rendered,
             measured,
             climb,
