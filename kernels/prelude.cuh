@@ -19,8 +19,12 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 
 // What differs between the steps of an ascent beside the transforms: read from memory, so that launches are the
-// same at every step and can be recorded. Two numbers' bits, and the place among the measurements kept.
-enum { STEP_RATE = 0, STEP_CORRECTION = 1, STEP_PLACE = 2 };
+// same at every step and can be recorded. The step, counted from 0, and the place among the measurements kept.
+enum { STEP_NUMBER = 0, STEP_PLACE = 1 };
+
+// Of each image: how many of its gradients were lost before this step, and whether this step's is.
+#define LOST_NUMBERS 2
+enum { LOST_BEFORE = 0, LOST_NOW = 1 };
 
 #define WHOLE_WARP 0xffffffffu
 #define FOR_DTYPES(M) M(float, f32) M(__half, f16) M(__nv_bfloat16, bf16)

@@ -8,7 +8,7 @@
 //
 // `reduce_norm`: the sum of squares of an image, a block an image, in f64, for a trace of gradients.
 // `reduce_guard`: the same of a gradient that came through f16, which may have been too small for it: where it
-// is not finite, it becomes zero, and the scale of the image's cotangents is halved for the steps that follow.
+// is not finite, it is lost, and the scale of the image's cotangents is halved for the steps that follow.
 #include "prelude.cuh"
 
 // Of a term: kind, channel or vector, first row, rows, power.
@@ -79,7 +79,7 @@ KERNEL(reduce_values_fwd_f32, const float *table, const int *terms, const u32 *s
   if (lane == 0) values[(size_t)step[STEP_PLACE] * count + t] = sum / (float)terms[t * TERM_NUMBERS + 3];
 }
 
-// The same in every thread of the block.
+// In the block's first thread.
 __device__ __forceinline__ double sum_of_squares(const float *image, u32 length) {
   __shared__ double parts[256];
   double sum = 0.0;
@@ -98,14 +98,16 @@ KERNEL(reduce_norm_fwd_f32, const float *x, const u32 *step, double *squares, u3
   if (threadIdx.x == 0) squares[step[STEP_PLACE] * gridDim.x + blockIdx.x] = sum;
 }
 
-KERNEL(reduce_guard_bwd_f32, float *gradient, float *scales, const u32 *step, double *squares, u32 length) {
-  float *image = gradient + (size_t)blockIdx.x * length;
-  double sum = sum_of_squares(image, length);
-  // Not of infinity, nor of what is no number.
-  bool is_finite = sum - sum == 0.0;
-  for (u32 i = threadIdx.x; i < length && !is_finite; i += blockDim.x) image[i] = 0.0f;
+KERNEL(reduce_guard_bwd_f32, const float *gradient, float *scales, u32 *lost, const u32 *step, double *squares,
+       u32 length) {
+  double sum = sum_of_squares(gradient + (size_t)blockIdx.x * length, length);
   if (threadIdx.x == 0) {
     squares[step[STEP_PLACE] * gridDim.x + blockIdx.x] = sum;
+    // Not of infinity, nor of what is no number.
+    bool is_finite = sum - sum == 0.0;
+    u32 *own = lost + LOST_NUMBERS * blockIdx.x;
+    own[LOST_BEFORE] += own[LOST_NOW];
+    own[LOST_NOW] = is_finite ? 0 : 1;
     if (!is_finite) scales[blockIdx.x] *= 0.5f;
   }
 }

@@ -2,6 +2,7 @@
 //! the drawn transforms, a few numbers an image; what comes back, every `READ_EVERY` steps, are the
 //! scalars of the trace.
 
+mod adam;
 mod batch;
 mod look;
 mod measure;

@@ -81,18 +81,25 @@ fn apart(ours: &[f32], gold: &[f32]) -> f64 {
     norm(&mut differences) / norm(&mut gold.iter().map(|&x| f64::from(x)))
 }
 
-/// How far activations and gradients of a deep network may be from the CPU's, norm by norm. In 16 bits every
-/// layer rounds once more; and a ReLU that rounding turns, in `f32` one in a million, passes or blocks a whole
-/// cotangent.
-fn apart_at_most<T: Float>() -> [f64; 2] {
-    match T::SUFFIX {
-        "f32" => [1e-4, 5e-3],
-        "f16" => [5e-3, 2e-1],
-        _ => [4e-2, 5e-1],
+/// How far activations and gradients of a deep network may be from the CPU's, norm by norm: in 16 bits about twice
+/// what RN50 and ViT-B/32 are on the CPU that acts as a GPU (smaller networks are closer). A GPU sums in another
+/// order, but in `f32` too, and what is off in 16 bits is the rounding of each layer's result, which is the same. In
+/// `f32` it is the order of sums alone, hence the room there.
+///
+/// A ReLU that rounding turns, in `f32` one in a million, passes or blocks a whole cotangent: 0.23 of the gradient's
+/// norm in RN50 in `bf16`, where a ViT is off by 0.016.
+fn apart_at_most<T: Float>(has_relus: bool) -> [f64; 2] {
+    match (T::SUFFIX, has_relus) {
+        ("f32", true) => [1e-5, 5e-3],
+        ("f32", false) => [1e-5, 1e-5],
+        ("f16", true) => [2e-3, 1.6e-1],
+        ("f16", false) => [3e-3, 4e-3],
+        (_, true) => [1.4e-2, 4.5e-1],
+        (_, false) => [2.2e-2, 3.2e-2],
     }
 }
 
-fn network<T: Float>(gpu: &Arc<Gpu>, model: &Model) {
+fn network<T: Float>(gpu: &Arc<Gpu>, model: &Model, has_relus: bool) {
     let encoder = &model.encoder;
     let (images, side, tap) = (2, encoder.resolution(), encoder.default_tap());
     let x = wave(images * 3 * side * side, 0.4);
@@ -113,7 +120,7 @@ fn network<T: Float>(gpu: &Arc<Gpu>, model: &Model) {
     let back = back.unwrap().download().unwrap();
     for ((what, ours, gold), most) in [("activation", activation, y), ("gradient", back, dx)]
         .into_iter()
-        .zip(apart_at_most::<T>())
+        .zip(apart_at_most::<T>(has_relus))
     {
         let apart = apart(&ours.elements, &field(&gold).elements);
         eprintln!("{}, {}: {what} {apart:.1e} apart", model.name, T::SUFFIX);
@@ -142,10 +149,10 @@ fn gpu_networks_match_the_cpu_in_every_type() {
         true => [RN50, VIT_B_32],
         false => [SMALL_RESNET, SMALL_VIT],
     };
-    for model in networks.map(random) {
-        network::<f32>(&gpu, &model);
-        network::<f16>(&gpu, &model);
-        network::<bf16>(&gpu, &model);
+    for (model, has_relus) in networks.map(random).into_iter().zip([true, false]) {
+        network::<f32>(&gpu, &model, has_relus);
+        network::<f16>(&gpu, &model, has_relus);
+        network::<bf16>(&gpu, &model, has_relus);
     }
 }
 

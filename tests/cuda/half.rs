@@ -14,6 +14,7 @@ use percept::encoder::tap::TapId;
 use percept::model::{Model, Options};
 use percept::param::Basis;
 use percept::seed::Key;
+use percept::transform::Transform;
 use percept::transform::preset::lucid;
 
 use super::common::fixture;
@@ -88,27 +89,31 @@ fn the_scale_of_cotangents_has_room_on_both_sides() {
     assert!(with_little > 0.1, "no scale is too small: {with_little}");
 }
 
-fn render(gpu: &Arc<Gpu>, dtype: Dtype, steps: usize, objectives: &[&str]) -> Vec<Rendered> {
-    let model = Model::load("mini", Options::default()).unwrap();
-    let job = |text: &&str| Job {
-        objective: text.parse().unwrap(),
-        key: Key::new(0, "the same", 0),
-    };
-    let jobs: Vec<Job> = objectives.iter().map(job).collect();
-    let settings = Settings {
+fn settings(steps: usize, transforms: Vec<Transform>) -> Settings {
+    Settings {
         basis: Basis::Fourier { decay: 1.0 },
         size: 64,
         steps,
         learning_rate: 0.05,
-        transforms: lucid(),
+        transforms,
         redirect_steps: 0,
         checkpoints: Vec::new(),
-    };
-    let there = GpuModel::upload(&model, gpu.clone(), dtype).unwrap();
-    let rendered = there.ascend(&settings, &jobs, &());
+    }
+}
+
+fn job(objective: &str) -> Job {
+    Job {
+        objective: objective.parse().unwrap(),
+        key: Key::new(0, "the same", 0),
+    }
+}
+
+fn render(there: &GpuModel, settings: &Settings, objectives: &[&str]) -> Vec<Rendered> {
+    let jobs: Vec<Job> = objectives.iter().map(|text| job(text)).collect();
     let one = |rendered: percept::error::Result<Rendered>| {
         rendered.unwrap_or_else(|error| panic!("{}", error.report()))
     };
+    let rendered = there.ascend(settings, &jobs, &());
     rendered.into_iter().map(one).collect()
 }
 
@@ -116,50 +121,91 @@ fn pixels(rendered: &Rendered) -> Vec<f32> {
     rendered.image.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// A vector that makes cotangents of 1e7: they are halved until they fit, and the picture climbs on as it does
-/// in `f32`. What shares the batch is not touched.
+/// A vector of some length; of 4e4 it makes cotangents of 1e7.
+fn direction(folder: &Path, length: f32) -> String {
+    let path = folder.join(format!("{length}.npy"));
+    let vector = ndarray::Array1::from_shape_fn(768, |i| length * (i as f32 * 0.7).sin());
+    ndarray_npy::write_npy(&path, &vector).unwrap();
+    direction_of(&path)
+}
+
+/// Gradients that are lost before the first one that is not.
+fn lost_at_first(norms: &[f32]) -> usize {
+    let lost = norms.iter().take_while(|norm| !norm.is_finite()).count();
+    let steps = norms.len();
+    eprintln!("{lost} of {steps} gradients were lost at first: {norms:?}");
+    assert!((1..steps - 4).contains(&lost), "{norms:?}");
+    lost
+}
+
+/// What shares the batch is not touched, and steps may be recorded.
 #[test]
 fn gradients_beyond_f16_are_halved_until_they_fit() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let direction = |name: &str, length: f32| {
-        let path = folder.path().join(name);
-        let vector = ndarray::Array1::from_shape_fn(768, |i| length * (i as f32 * 0.7).sin());
-        ndarray_npy::write_npy(&path, &vector).unwrap();
-        direction_of(&path)
-    };
-    let (large, small) = (direction("large.npy", 4e4), direction("small.npy", 1.0));
-    let steps = 24;
-    let ours = render(&gpu, Dtype::F16, steps, &[&large, "layer4.0.sum:117"]);
-    let alone = render(&gpu, Dtype::F16, steps, &["layer4.0.sum:117"]);
+    let long = direction(folder.path(), 4e4);
+    let model = Model::load("mini", Options::default()).unwrap();
+    let there = GpuModel::upload(&model, gpu, Dtype::F16).unwrap();
+    let (steps, unit) = (24, "layer4.0.sum:117");
+    let moving = settings(steps, lucid());
+    let ours = render(&there, &moving, &[&long, unit]);
+    let alone = render(&there, &moving, &[unit]);
     assert!(pixels(&ours[1]) == pixels(&alone[0]));
-    let again = render(&gpu, Dtype::F16, steps, &[&large]);
-    assert!(pixels(&ours[0]) == pixels(&again[0]));
 
     let norms = &ours[0].trace.gradient_norm;
-    let lost = norms.iter().take_while(|norm| !norm.is_finite()).count();
-    eprintln!("{lost} of {steps} gradients were lost: {norms:?}");
-    assert!((1..steps / 2).contains(&lost), "{norms:?}");
+    let lost = lost_at_first(norms);
     // One that grows beyond what fits is lost, too, and the next one fits again.
     let fits = |norm: &f32| *norm > 0.0 && norm.is_finite();
     let later = &norms[lost..];
     assert!(later.windows(2).all(|pair| pair.iter().any(fits)));
     assert!(later.iter().all(|norm| norm.is_nan() || fits(norm)));
-    // From then on it climbs as it would have without, over as many steps: its first ones are half as long, as
-    // Adam's correction has counted those that were lost.
-    let gold = &render(&gpu, Dtype::F32, steps, &[&small])[0]
-        .trace
-        .objective;
-    let climbed = |trace: &[f32]| trace[trace.len() - 1] - trace[0];
-    let made = later.iter().filter(|norm| fits(norm)).count();
-    let (ours, gold) = (
-        climbed(&ours[0].trace.objective[lost..]) / 4e4,
-        climbed(&gold[..made]),
+    // Until then the picture is what it was, under the transforms of each step.
+    let still = Settings {
+        learning_rate: 1e-30,
+        ..settings(lost + 1, lucid())
+    };
+    let still = render(&there, &still, &[&long]);
+    assert_eq!(
+        ours[0].trace.objective[..=lost],
+        still[0].trace.objective[..]
     );
-    assert!(
-        gold > 0.0 && ours > gold / 3.0,
-        "{ours}, where f32 climbs {gold}"
-    );
+
+    let recorded = render(&there.recording(true), &moving, &[&long]);
+    assert!(pixels(&ours[0]) == pixels(&recorded[0]));
+}
+
+/// As where gradients are scaled in training (PyTorch's `GradScaler`), nothing of such a step is taken: no penalty, no
+/// moment, no correction. Without transforms all steps are alike. So those that are taken make, to the bit, the picture
+/// of an objective that is the same number but begins where this one's scale has come to: a weight that is a power
+/// of two, and a vector that is as much shorter.
+#[test]
+fn a_step_whose_gradient_is_lost_does_not_count() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = Model::load("mini", Options::default()).unwrap();
+    let there = GpuModel::upload(&model, gpu, Dtype::F16).unwrap();
+    let climb = |steps, weight: f32| {
+        let vector = direction(folder.path(), 4e4 / weight);
+        let objectives = ["", " - 100*l2"].map(|penalty| format!("{weight}*{vector}{penalty}"));
+        let objectives = objectives.each_ref().map(String::as_str);
+        render(&there, &settings(steps, Vec::new()), &objectives)
+    };
+    let steps = 16;
+    let ours = climb(steps, 1.0);
+    let lost = lost_at_first(&ours[0].trace.gradient_norm);
+    let gold = climb(steps - lost, (lost as f32).exp2());
+    for (ours, gold) in ours.iter().zip(&gold) {
+        let (trace, gold_trace) = (&ours.trace, &gold.trace);
+        assert!(gold_trace.gradient_norm[0].is_finite());
+        assert_eq!(trace.objective[lost..], gold_trace.objective[..]);
+        let bits = |norms: &[f32]| norms.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(
+            bits(&trace.gradient_norm[lost..]),
+            bits(&gold_trace.gradient_norm)
+        );
+        assert!(pixels(ours) == pixels(gold));
+    }
+    assert!(pixels(&ours[0]) != pixels(&ours[1]));
 }
 
 fn direction_of(path: &Path) -> String {
@@ -174,20 +220,8 @@ fn activations_beyond_f16_are_an_error() {
     let path = folder.path().join("v.npy");
     ndarray_npy::write_npy(&path, &ndarray::Array1::from_elem(768, f32::MAX)).unwrap();
     let model = Model::load("mini", Options::default()).unwrap();
-    let job = |text: String| Job {
-        objective: text.parse().unwrap(),
-        key: Key::new(0, "the same", 0),
-    };
-    let jobs = [job(direction_of(&path)), job("layer4.0.sum:3".into())];
-    let settings = Settings {
-        basis: Basis::Fourier { decay: 1.0 },
-        size: 64,
-        steps: 2,
-        learning_rate: 0.05,
-        transforms: lucid(),
-        redirect_steps: 0,
-        checkpoints: Vec::new(),
-    };
+    let jobs = [job(&direction_of(&path)), job("layer4.0.sum:3")];
+    let settings = settings(2, lucid());
     let there = GpuModel::upload(&model, gpu, Dtype::F16).unwrap();
     let mut rendered = there.ascend(&settings, &jobs, &()).into_iter();
     let refused = rendered.next().unwrap().err().unwrap().report();

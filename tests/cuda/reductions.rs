@@ -14,7 +14,7 @@ const IMAGES: usize = 3;
 
 /// The words of a step that measures at a place.
 fn step(gpu: &Arc<Gpu>, place: u32) -> Array<u32> {
-    Array::upload(gpu, &[0.05f32.to_bits(), 0.3f32.to_bits(), place]).unwrap()
+    Array::upload(gpu, &[4, place]).unwrap()
 }
 
 /// Lengths below, at and above the threads of a block, and of several rounds.
@@ -47,32 +47,46 @@ fn norms_of_a_batch() {
     }
 }
 
-/// A gradient that is not finite anywhere becomes zero, and its image's scale half of what it was.
+/// Of a gradient that is not finite anywhere the image's scale becomes half of what it was. It is counted once the
+/// next one is looked at.
 #[test]
-fn a_gradient_that_is_lost_is_put_right() {
+fn gradients_that_are_lost_are_counted() {
     let Some(gpu) = gpu() else { return };
     for length in LENGTHS {
         for wrong in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
             let mut x = wave(IMAGES * length, 0.4);
             x[2 * length - 1] = wrong;
-            let mut there = Array::upload(&gpu, &x).unwrap();
+            let wrong = Array::upload(&gpu, &x).unwrap();
+            x[2 * length - 1] = 0.5;
+            let right = Array::upload(&gpu, &x).unwrap();
             let mut scales = Array::upload(&gpu, &[2.0f32, 1024.0, 0.5]).unwrap();
-            let mut squares = Array::<f64>::any(&gpu, 2 * IMAGES).unwrap();
-            reduce_guard_bwd(
-                &gpu,
-                Grid::blocks(IMAGES),
-                (&mut there).into(),
-                (&mut scales).into(),
-                (&step(&gpu, 1)).into(),
-                (&mut squares).into(),
-                length as u32,
-            )
-            .unwrap();
-            assert_eq!(scales.download().unwrap(), [2.0, 512.0, 0.5]);
-            let squares = &squares.download().unwrap()[IMAGES..];
-            assert!(!squares[1].is_finite() && squares[0].is_finite() && squares[2].is_finite());
-            x[length..2 * length].fill(0.0);
-            assert_eq!(there.download().unwrap(), x);
+            let mut lost = Array::upload(&gpu, &[0, 0, 5, 0, 2, 1]).unwrap();
+            for (gradient, halved, counted) in [
+                (&wrong, 512.0, [0, 0, 5, 1, 3, 0]),
+                (&wrong, 256.0, [0, 0, 6, 1, 3, 0]),
+                (&right, 256.0, [0, 0, 7, 0, 3, 0]),
+                (&right, 256.0, [0, 0, 7, 0, 3, 0]),
+            ] {
+                let mut squares = Array::<f64>::any(&gpu, 2 * IMAGES).unwrap();
+                reduce_guard_bwd(
+                    &gpu,
+                    Grid::blocks(IMAGES),
+                    gradient.into(),
+                    (&mut scales).into(),
+                    (&mut lost).into(),
+                    (&step(&gpu, 1)).into(),
+                    (&mut squares).into(),
+                    length as u32,
+                )
+                .unwrap();
+                assert_eq!(scales.download().unwrap(), [2.0, halved, 0.5]);
+                assert_eq!(lost.download().unwrap(), counted);
+                let are_finite = squares.download().unwrap()[IMAGES..]
+                    .iter()
+                    .map(|squares| squares.is_finite())
+                    .collect::<Vec<_>>();
+                assert_eq!(are_finite, [true, counted[3] == 0, true]);
+            }
         }
     }
 }
@@ -153,19 +167,35 @@ fn penalties_of_a_batch() {
     }
 }
 
+/// Each image by the corrections of the steps that it has taken; one that lost its gradient stays as it is.
 #[test]
 fn steps_of_adam() {
     let Some(gpu) = gpu() else { return };
+    let corrections = [0.5f32, 0.1, 0.25, 0.2, 0.125, 0.3];
+    // How many were lost before the step of number 4, whether this one is, and the corrections that count: the last
+    // ones for what is past them.
+    let images = [
+        (2, 0, Some(2)),
+        (3, 1, None),
+        (0, 0, Some(2)),
+        (3, 0, Some(1)),
+        (4, 0, Some(0)),
+    ];
+    let lost: Vec<u32> = images
+        .iter()
+        .flat_map(|&(before, now, _)| [before, now])
+        .collect();
     // A multiple of four numbers, and not; of more than a block.
-    for count in [1, 3, 8, 1023, 2050] {
+    for length in [1, 3, 8, 1023, 2050] {
+        let count = images.len() * length;
         let mut numbers = [0.1, 0.7, 1.3, 1.9].map(|phase| wave(count, phase));
         // Where there is no second moment, rate and correction are not one product.
         for (numbers, first) in numbers[1..].iter_mut().zip([1e-9, 0.0, 0.0]) {
             numbers[0] = first;
         }
+        numbers[3][length..2 * length].fill(f32::NAN);
         let [x, m, v, g] = &numbers;
         let v: Vec<f32> = v.iter().map(|v| v.abs()).collect();
-        let (rate, correction) = (0.05f32, 0.3f32);
         let up = |numbers: &[f32]| Array::upload(&gpu, numbers).unwrap();
         let (mut x_there, mut m_there, mut v_there) = (up(x), up(m), up(&v));
         adam_fwd(
@@ -175,22 +205,36 @@ fn steps_of_adam() {
             (&mut m_there).into(),
             (&mut v_there).into(),
             (&up(g)).into(),
+            (&up(&corrections)).into(),
+            (&Array::upload(&gpu, &lost).unwrap()).into(),
             (&step(&gpu, 0)).into(),
+            corrections.len() as u32 / 2,
+            length as u32,
             count as u32,
         )
         .unwrap();
         let mut gold = [vec![], vec![], vec![]];
         for i in 0..count {
-            let [x, m, v, g] = [x[i], m[i], v[i], g[i]].map(f64::from);
-            let m = 0.9 * m + 0.1 * g;
-            let v = 0.999 * v + 0.001 * g * g;
-            let x = x + f64::from(rate) * m / (v.sqrt() / f64::from(correction) + 1e-8);
+            let [mut x, mut m, mut v, g] = [x[i], m[i], v[i], g[i]].map(f64::from);
+            if let (_, _, Some(taken)) = images[i / length] {
+                let [rate, correction] = [0, 1].map(|k| f64::from(corrections[2 * taken + k]));
+                m = 0.9 * m + 0.1 * g;
+                v = 0.999 * v + 0.001 * g * g;
+                x += rate * m / (v.sqrt() / correction + 1e-8);
+            }
             for (gold, number) in gold.iter_mut().zip([x, m, v]) {
                 gold.push(number as f32);
             }
         }
         for (there, gold) in [&x_there, &m_there, &v_there].into_iter().zip(&gold) {
-            assert_close::<f32>("Adam", &there.download().unwrap(), gold);
+            for (there, gold) in there
+                .download()
+                .unwrap()
+                .chunks(length)
+                .zip(gold.chunks(length))
+            {
+                assert_close::<f32>("Adam", there, gold);
+            }
         }
     }
 }

@@ -192,7 +192,7 @@ pub fn on_the_pictures_side(bench: &mut Bench, images: u32, side: u32) {
     );
     let a_picture = Grid::blocks(images as usize);
     let weights = bench.zeros::<f32>(2 * images as usize);
-    let step = bench.zeros::<u32>(3);
+    let step = bench.zeros::<u32>(2);
     let mut values = bench.zeros::<f32>(2 * images as usize);
     bench.kernel(&name("penalty_bwd"), 36 * pixels, 60 * pixels, || {
         let (gradient, values) = ((&mut gradient).into(), (&mut values).into());
@@ -220,19 +220,22 @@ pub fn on_the_pictures_side(bench: &mut Bench, images: u32, side: u32) {
         )
     });
     let mut scales = bench.zeros::<f32>(images as usize);
+    let mut lost = bench.zeros::<u32>(2 * images as usize);
     bench.kernel(&name("reduce_guard_bwd"), 12 * pixels, 6 * pixels, || {
-        let (gradient, scales) = ((&mut gradient).into(), (&mut scales).into());
+        let (scales, lost) = ((&mut scales).into(), (&mut lost).into());
         let squares = (&mut squares).into();
         reduce_guard_bwd(
             &gpu,
             a_picture,
-            gradient,
+            (&gradient).into(),
             scales,
+            lost,
             (&step).into(),
             squares,
             3 * side * side,
         )
     });
+    let corrections = bench.zeros::<f32>(2);
     bench.kernel(&name("adam_fwd"), 28 * 2 * count, 14 * 2 * count, || {
         let grid = Grid::elements((2 * count).div_ceil(4));
         let (first, second) = ((&mut first).into(), (&mut second).into());
@@ -244,7 +247,11 @@ pub fn on_the_pictures_side(bench: &mut Bench, images: u32, side: u32) {
             first,
             second,
             gradient,
+            (&corrections).into(),
+            (&lost).into(),
             (&step).into(),
+            1,
+            2 * count as u32 / images,
             2 * count as u32,
         )
     });

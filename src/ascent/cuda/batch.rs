@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 
+use super::adam::GpuAdam;
 use super::measure::{Measures, Penalties};
 use super::scales::Scales;
 use super::stepper::{Drawn, Recorded, Stepper};
 use super::terms::Terms;
 use super::{Climber, GpuModel, READ_EVERY};
-use crate::ascent::adam::corrections;
 use crate::ascent::{Settings, View};
 use crate::backend::cpu::View as Slice;
 use crate::backend::cuda::{Array, Float};
@@ -84,8 +84,7 @@ impl<'a, T: Float> Batch<'a, T> {
             terms,
             penalties,
             scales: Scales::new::<T>(gpu, &readings)?,
-            first: Array::zeros(gpu, initial.len())?,
-            second: Array::zeros(gpu, initial.len())?,
+            adam: GpuAdam::new(gpu, images, initial.len(), settings)?,
             parameters: Array::upload(gpu, &initial)?,
             drawn: Drawn::new(gpu, &warp(settings, &view, 0, climbers))?,
         };
@@ -105,8 +104,7 @@ impl<'a, T: Float> Batch<'a, T> {
             redirect_relu: step < self.settings.redirect_steps,
         };
         let warp = warp(self.settings, &self.view, step, climbers);
-        let corrections = corrections(self.settings.learning_rate, step as i32 + 1);
-        self.stepper.drawn.set(&warp, corrections, self.pending)?;
+        self.stepper.drawn.set(&warp, step, self.pending)?;
         self.pending += 1;
         match &mut self.recorded {
             Some(recorded) => {

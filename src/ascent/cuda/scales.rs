@@ -1,6 +1,7 @@
 //! What cotangents are multiplied by on their way through an encoder in `f16`, a power of two an image. The
 //! mean over an activation's positions makes them small, and below 6e-8 they vanish; above 65504 they are not
-//! finite. Where a gradient was not, the step goes on without it, and the image's scale is halved on the device.
+//! finite. Where a gradient was not, the image's scale is halved on the device, and the image does not take the
+//! step: nor does it count for Adam.
 
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ const MOST_LOST: usize = 48;
 /// The scales of a batch.
 pub struct Scales {
     pub there: Array<f32>,
+    /// Two numbers an image, see `kernels/prelude.cuh`.
+    pub lost: Array<u32>,
     /// Whether gradients can be lost; where not, all scales are 1.
     are_guarded: bool,
 }
@@ -45,15 +48,16 @@ impl Scales {
         let scales: Vec<f32> = readings.iter().map(scale).collect();
         Ok(Self {
             there: Array::upload(gpu, &scales)?,
+            lost: Array::zeros(gpu, 2 * readings.len())?,
             are_guarded: T::IS_NARROW,
         })
     }
 
-    /// The square of each image's norm, `length` numbers an image, to the place of the step among `measured`; a
-    /// gradient that was lost becomes zero.
+    /// The square of each image's norm, `length` numbers an image, to the place of the step among `measured`; and
+    /// whether the gradient was lost.
     pub fn squares(
         &mut self,
-        gradient: &mut Array<f32>,
+        gradient: &Array<f32>,
         length: usize,
         step: &Array<u32>,
         measured: &mut Array<f64>,
@@ -67,6 +71,7 @@ impl Scales {
             Grid::blocks(gradient.len() / length),
             gradient.into(),
             (&mut self.there).into(),
+            (&mut self.lost).into(),
             step.into(),
             measured.into(),
             size(length)?,

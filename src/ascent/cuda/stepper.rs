@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use super::adam::GpuAdam;
 use super::measure::{Measures, Penalties};
 use super::scales::Scales;
 use super::terms::Terms;
-use crate::backend::cuda::launch::{adam_fwd, size};
-use crate::backend::cuda::{Array, Float, Gpu, Graph, Grid};
+use crate::backend::cuda::launch::size;
+use crate::backend::cuda::{Array, Float, Gpu, Graph};
 use crate::encoder::engine::cuda::Cuda;
 use crate::encoder::layer::Rules;
 use crate::encoder::program::Program;
@@ -30,14 +31,13 @@ pub struct Stepper<'a, T: Float> {
     pub penalties: Option<Penalties>,
     pub scales: Scales,
     pub parameters: Array<f32>,
-    pub first: Array<f32>,
-    pub second: Array<f32>,
+    pub adam: GpuAdam,
     pub measures: Measures,
     pub drawn: Drawn,
 }
 
 /// What differs from step to step in numbers, see `kernels/prelude.cuh`.
-pub const WORDS: usize = 3;
+pub const WORDS: usize = 2;
 
 /// What differs from step to step.
 pub struct Drawn {
@@ -58,12 +58,10 @@ impl Drawn {
         })
     }
 
-    /// A step's transforms, its length and the second moment's correction, and the place of its measurements.
-    pub fn set(&mut self, warp: &Warp, (rate, correction): (f64, f64), place: usize) -> Result<()> {
+    /// A step's transforms, its number, counted from 0, and the place of its measurements.
+    pub fn set(&mut self, warp: &Warp, step: usize, place: usize) -> Result<()> {
         self.warp.set(warp)?;
-        let bits = |number: f64| (number as f32).to_bits();
-        self.words
-            .set(&[bits(rate), bits(correction), size(place)?])
+        self.words.set(&[size(step)?, size(place)?])
     }
 }
 
@@ -79,22 +77,13 @@ impl<T: Float> Stepper<'_, T> {
         let (length, step) = (3 * side * side, &self.drawn.words);
         let measures = &mut self.measures;
         self.scales
-            .squares(&mut gradient, length, step, &mut measures.of_units)?;
+            .squares(&gradient, length, step, &mut measures.of_units)?;
         if let (Some(penalties), Some(measured)) = (&self.penalties, &mut measures.of_penalties) {
             penalties.add(&rgb, &mut gradient, side, step, measured)?;
         }
         let gradient = self.parameterisation.pullback(&rgb, &gradient, images)?;
-        let count = self.parameters.len();
-        adam_fwd(
-            self.gpu,
-            Grid::elements(count.div_ceil(4)),
-            (&mut self.parameters).into(),
-            (&mut self.first).into(),
-            (&mut self.second).into(),
-            (&gradient).into(),
-            step.into(),
-            size(count)?,
-        )
+        self.adam
+            .ascend(&mut self.parameters, &gradient, &self.scales.lost, step)
     }
 
     /// The gradient of what reads the encoder, on RGB planes.

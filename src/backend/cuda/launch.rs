@@ -83,7 +83,7 @@ macro_rules! suffix {
 
 kernels! {
     "adam" {
-        fn adam_fwd(parameters: Out<f32>, first: Out<f32>, second: Out<f32>, gradient: In<f32>, step: In<u32>, count: u32);
+        fn adam_fwd(parameters: Out<f32>, first: Out<f32>, second: Out<f32>, gradient: In<f32>, corrections: In<f32>, lost: In<u32>, step: In<u32>, pairs: u32, length: u32, count: u32);
     }
     "epilogue" {
         fn epilogue_fwd<T>(x: In<T>, bias: In<f32>, add: In<T>, y: Out<T>, mask: Out<u32>, rows: u32, channels: u32);
@@ -121,7 +121,7 @@ kernels! {
         fn reduce_terms_bwd<T>(a: In<T>, starts: In<i32>, terms: In<i32>, weights: In<f32>, vectors: In<f32>, scales: In<f32>, cotangent: Out<T>, table: Out<f32>, images: u32, rows: u32, channels: u32);
         fn reduce_values_fwd(table: In<f32>, terms: In<i32>, step: In<u32>, values: Out<f32>, count: u32, rows: u32);
         fn reduce_norm_fwd(x: In<f32>, step: In<u32>, squares: Out<f64>, length: u32);
-        fn reduce_guard_bwd(gradient: Out<f32>, scales: Out<f32>, step: In<u32>, squares: Out<f64>, length: u32);
+        fn reduce_guard_bwd(gradient: In<f32>, scales: Out<f32>, lost: Out<u32>, step: In<u32>, squares: Out<f64>, length: u32);
     }
     "softmax" {
         fn softmax_fwd<T>(s: In<T>, p: Out<T>, scale: f32, rows: u32, keys: u32);
