@@ -4,7 +4,7 @@
         --work DIR --model DIR/mini/model.safetensors DIR/metrics.json [--model ...] --out DIR/legible
 
 The judge is a robust model from this recipe with another seed and another width, which learns from
-the same drawings but shares no weight (a run with `--seed 1 --width 20 --steps 9000`). Of UNITS random mutual
+the same drawings but shares no weight (a run with `--seed 1 --width 20`). Of UNITS random mutual
 units (see `units.py`) of each model, rendered by percept with its defaults, it names each among all
 concepts; a picture is legible when the unit's concept, its best drawing, is among the first five.
 The null gives each picture another unit's concept.
@@ -76,7 +76,7 @@ class Judge:
 
 def judge_model(options: argparse.Namespace, judge: Judge, names: list[str], weights: Path, metrics: Path) -> dict:
     mutual = json.loads(metrics.read_text())["units"]["core, all"]["mutual"]
-    units = sorted(random.Random(options.seed).sample(sorted(map(int, mutual)), min(UNITS, len(mutual))))
+    units = sorted(random.Random(options.seed).sample(sorted(map(int, mutual)), min(options.units, len(mutual))))
     name = f"{metrics.parent.name}-{metrics.stem}"
     folder = options.out / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,8 @@ def main() -> None:
     parser.add_argument(
         "--model", type=Path, nargs=2, action="append", required=True, metavar=("WEIGHTS", "METRICS")
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--units", type=int, default=UNITS, help=f"of each model, at most (default {UNITS})")
+    parser.add_argument("--seed", type=int, default=0, help="of their choice")
     parser.add_argument("--out", type=Path, required=True, help="a folder")
     options = parser.parse_args()
     names = [c.name for c in concept_module.load(options.work)]
