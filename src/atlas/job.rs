@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Cursor;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -112,7 +113,12 @@ impl Work {
             batch,
             threads: rayon::current_num_threads(),
         }])?;
+        let asked = self.left.len();
         let mut queue = Queue::new(&self.plan, std::mem::take(&mut self.left), batch)?;
+        let until = Until {
+            report,
+            is_refused: AtomicBool::new(false),
+        };
         let mut outcome = Outcome::default();
         let mut climbed: Vec<(Task, Climbed)> = Vec::new();
         let mut is_stopped = false;
@@ -130,26 +136,23 @@ impl Work {
                 report.batch_begins(tasks.len(), behind);
             }
             let recipes: Vec<&Recipe> = tasks.iter().map(|task| &task.recipe).collect();
-            let (kept, results) = beside(
-                || keep_all(&self.writer, std::mem::take(&mut climbed)),
-                || renderer.climb(&recipes, report),
-            )?;
+            let keep = || {
+                let kept = keep_all(&self.writer, std::mem::take(&mut climbed));
+                until.is_refused.store(kept.1.is_err(), Ordering::Relaxed);
+                kept
+            };
+            let ((kept, disk), results) = beside(keep, || renderer.climb(&recipes, &until))?;
             let mut failed = Vec::new();
-            let mut refused = None;
-            for (task, result) in kept? {
+            for (task, result) in kept {
                 match result {
                     Ok(entry) => {
                         outcome.rendered += 1;
                         self.done.insert(task.item, entry);
                     }
-                    Err(error) if error.kind() == Kind::Io => refused = Some(error),
                     Err(error) => failed.push((task, error)),
                 }
             }
-            // What the disk refuses for one it refuses for all.
-            if let Some(error) = refused {
-                return Err(error);
-            }
+            disk?;
             for (task, result) in tasks.into_iter().zip(results) {
                 match result {
                     Ok(picture) if picture.is_whole() => climbed.push((task, picture)),
@@ -173,11 +176,27 @@ impl Work {
                 ));
             }
         }
-        if is_stopped {
+        if outcome.rendered + outcome.failed.len() < asked {
             bail!(Interrupted, "stopped");
         }
         outcome.seconds = start.elapsed().as_secs_f64();
         Ok(outcome)
+    }
+}
+
+/// Follows an ascent, whose pictures are of no use when the disk has refused those before.
+struct Until<'a> {
+    report: &'a dyn Report,
+    is_refused: AtomicBool,
+}
+
+impl Watch for Until<'_> {
+    fn stepped(&self, steps_done: usize) {
+        self.report.stepped(steps_done);
+    }
+
+    fn should_stop(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed) || self.report.should_stop()
     }
 }
 
@@ -199,17 +218,23 @@ fn beside<A: Send, B>(other: impl FnOnce() -> A + Send, own: impl FnOnce() -> B)
     })
 }
 
-/// Measures pictures and puts their files in their places.
-///
-/// # Errors
-/// When the disk refuses.
-fn keep_all(writer: &Writer, climbed: Vec<(Task, Climbed)>) -> Result<Vec<(Task, Result<Entry>)>> {
+/// Measures pictures and puts their files in their places; says what became of each, and what the disk
+/// refused: for one as for all.
+fn keep_all(
+    writer: &Writer,
+    climbed: Vec<(Task, Climbed)>,
+) -> (Vec<(Task, Result<Entry>)>, Result<()>) {
     let kept = map_images(climbed, |_, (task, climbed)| {
         let entry = keep(writer, &task.item, climbed);
         (task, entry)
     });
-    writer.settle()?;
-    Ok(kept)
+    if let Err(refused) = writer.settle() {
+        return (Vec::new(), Err(refused));
+    }
+    let is_refused = |(_, entry): &(Task, Result<Entry>)| matches!(entry, Err(error) if error.kind() == Kind::Io);
+    let (refused, kept): (Vec<_>, Vec<_>) = kept.into_iter().partition(is_refused);
+    let refused = refused.into_iter().find_map(|(_, entry)| entry.err());
+    (kept, refused.map_or(Ok(()), Err))
 }
 
 /// Measures a picture and has its files written.
