@@ -142,11 +142,8 @@ pub fn ascend(
         let begun = Instant::now();
         let steps = steps_done..settings.steps.min(steps_done + round);
         let climb = |_, slot: &mut Result<Climber>| {
-            let climbed = |climber: &mut Climber| -> Result<()> {
-                steps.clone().try_for_each(|step| climber.step(step, start))
-            };
             if let Ok(climber) = slot
-                && let Err(error) = climbed(climber)
+                && let Err(error) = steps.clone().try_for_each(|step| climber.step(step, start))
             {
                 *slot = Err(error);
             }

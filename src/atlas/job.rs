@@ -228,13 +228,18 @@ fn keep_all(
         let entry = keep(writer, &task.item, climbed);
         (task, entry)
     });
-    if let Err(refused) = writer.settle() {
-        return (Vec::new(), Err(refused));
+    let mut disk = writer.settle();
+    if disk.is_err() {
+        return (Vec::new(), disk);
     }
-    let is_refused = |(_, entry): &(Task, Result<Entry>)| matches!(entry, Err(error) if error.kind() == Kind::Io);
-    let (refused, kept): (Vec<_>, Vec<_>) = kept.into_iter().partition(is_refused);
-    let refused = refused.into_iter().find_map(|(_, entry)| entry.err());
-    (kept, refused.map_or(Ok(()), Err))
+    let mut others = Vec::with_capacity(kept.len());
+    for (task, entry) in kept {
+        match entry {
+            Err(error) if error.kind() == Kind::Io => disk = Err(error),
+            entry => others.push((task, entry)),
+        }
+    }
+    (others, disk)
 }
 
 /// Measures a picture and has its files written.
