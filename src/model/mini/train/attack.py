@@ -73,7 +73,7 @@ class Attack:
         """1 - cosine of the loss's gradients at a picture and at a noisy view of it."""
         n = len(pictures) // 2
         few = torch.cat([pictures[: n // ALIGNED], pictures[n : n + n // ALIGNED]])
-        noise = torch.randn_like(few) * self.settings.radius[0] / few[0].numel() ** 0.5
+        noise = torch.randn_like(few) * self.settings.radius[0] * self.settings.side / few[0].numel() ** 0.5
         views = (few, few + noise)
         here, there = (
             self.traced_gradient(x, concepts[: n // ALIGNED], bank, pooled).flatten(1)

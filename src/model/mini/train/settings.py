@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from model import Config
 
+RADIUS_SIDE = 64
+
 
 def ramp(progress: float, start: float, end: float, first: float = 0.0, last: float = 1.0) -> float:
     """`first` until `start`, `last` from `end`, a line between."""
@@ -78,7 +80,8 @@ class Settings:
     other_channels_words: float = 0.7  # of it, for words
     correlation_momentum: float = 0.96
 
-    # Robust stage: one step of the fast gradient method, L2, on normalised pictures (norm about 133).
+    # Robust stage: one step of the fast gradient method, L2, on normalised pictures. Radii are for
+    # RADIUS_SIDE pixels (norm about 133) and grow with the side, as the norm does.
     radius: tuple[float, float] = (1.5, 2.5)
     radius_words: float = 0.5  # of it: letters drown sooner than drawings
     steady_loss: float = 3.0  # the radius grows to the second value only while the clean loss is below
@@ -143,4 +146,9 @@ class Settings:
         if clean_loss < self.steady_loss:
             radius += ramp(learning, 0.62, 0.75, 0.0, last - first)
             radius += ramp(self.spreading(progress), 0.02, 0.3, 0.0, self.spread_radius - last)
-        return radius
+        return radius * self.side
+
+    @property
+    def side(self) -> float:
+        """Of a picture, in RADIUS_SIDEs."""
+        return self.model.image_resolution / RADIUS_SIDE
