@@ -1,10 +1,9 @@
-"""The perturbation of the robust stage, and gradient alignment, an option that goes with it."""
+"""The perturbation of the robust stage."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from halves import Halves, join, split
@@ -15,20 +14,14 @@ from settings import Settings
 UnitLoss = Callable[[Views], Tensor]  # of the matched units: their pictures are to be readable
 
 LEAST_RADIUS = 0.3  # of the largest: pictures draw their radius evenly from here to 1
-ALIGNED = 4  # gradient alignment takes one in so many pairs: its second derivatives are slow
 
 
 class Attack:
-    """Raises the bank loss, the units' contrast and, where given, the units' own loss, as they are when
+    """Raises the bank loss, the units' contrast and the units' own loss, as they are when
     the model is used."""
 
     def __init__(self, model: CLIP, settings: Settings, bf16: bool, pool: ThreadPoolExecutor) -> None:
         self.model, self.settings, self.bf16, self.pool = model, settings, bf16, pool
-
-    def losses(self, views: Views, concepts: Tensor, bank: Tensor, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """What the attack raises, and the bank loss, a part of it."""
-        named = bank_loss(views, bank, concepts, self.model.logit_scale.exp())
-        return named + self.settings.pooled_weight * pooled_loss(views, pooled), named
 
     def gradient(
         self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor, peaks: UnitLoss
@@ -37,17 +30,11 @@ class Attack:
         leaves = [half.detach().requires_grad_(True) for half in split(pictures)]
         halves = Halves(self.pool, lambda x: see(self.model.visual, x, self.bf16), leaves)
         views = Views(*halves.values())
-        loss, named = self.losses(views, concepts, bank, pooled)
-        (loss + peaks(views)).backward()
+        named = bank_loss(views, bank, concepts, self.model.logit_scale.exp())
+        contrast = self.settings.pooled_weight * pooled_loss(views, pooled)
+        (named + contrast + peaks(views)).backward()
         halves.pullback()
         return join([leaf.grad for leaf in leaves]), named.item()
-
-    def traced_gradient(self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor) -> Tensor:
-        """The same, to be differentiated once more."""
-        pictures = pictures.detach().requires_grad_(True)
-        loss, _ = self.losses(see(self.model.visual, pictures, False), concepts, bank, pooled)
-        (gradient,) = torch.autograd.grad(loss, pictures, create_graph=True)
-        return gradient
 
     def step(
         self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor, peaks: UnitLoss
@@ -68,15 +55,3 @@ class Attack:
         radius = largest * (LEAST_RADIUS + (1 - LEAST_RADIUS) * torch.rand(count, 1, 1, 1))
         radius[count - worded :] *= self.settings.radius_words
         return radius
-
-    def misalignment(self, pictures: Tensor, concepts: Tensor, bank: Tensor, pooled: Tensor) -> Tensor:
-        """1 - cosine of the loss's gradients at a picture and at a noisy view of it."""
-        n = len(pictures) // 2
-        few = torch.cat([pictures[: n // ALIGNED], pictures[n : n + n // ALIGNED]])
-        noise = torch.randn_like(few) * self.settings.radius[0] * self.settings.side / few[0].numel() ** 0.5
-        views = (few, few + noise)
-        here, there = (
-            self.traced_gradient(x, concepts[: n // ALIGNED], bank, pooled).flatten(1)
-            for x in views
-        )
-        return 1 - F.cosine_similarity(here, there).mean()

@@ -1,7 +1,6 @@
 """OpenAI's ResNet CLIP, small, with exactly its module layout and state-dict names.
 
-Readable against OpenAI's `clip/model.py`; the only freedom is the width of the last block
-(`last_planes`), which OpenAI ties to `8 * vision_width`.
+Readable against OpenAI's `clip/model.py`.
 """
 
 from collections import OrderedDict
@@ -24,7 +23,6 @@ class Config:
     image_resolution: int = 64
     vision_layers: tuple[int, ...] = (1, 2, 3, 1)
     vision_width: int = 24
-    last_planes: int = 0  # 0: 8 * vision_width
     context_length: int = 24
     vocab_size: int = 2048
     transformer_width: int = 128
@@ -34,7 +32,7 @@ class Config:
     @property
     def last_channels(self) -> int:
         """Units of the last block (`layer4`)."""
-        return 4 * (self.last_planes or 8 * self.vision_width)
+        return 32 * self.vision_width
 
     @property
     def vision_heads(self) -> int:

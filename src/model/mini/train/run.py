@@ -44,9 +44,6 @@ def arguments(settings: type) -> argparse.Namespace:
         default=24,
         help="of the image encoder; its last block has 32 times as many units",
     )
-    parser.add_argument(
-        "--last-planes", type=int, default=0, help="a quarter of the last block's units (default 8 * width)"
-    )
     parser.add_argument("--resolution", type=int, default=64, help="of the pictures, a multiple of 32")
     parser.add_argument(
         "--set", type=number, action="append", default=[], metavar="NAME=VALUE", help="another of settings.py's numbers"
@@ -80,9 +77,7 @@ def main() -> None:
 
     work = options.work
     work.mkdir(parents=True, exist_ok=True)
-    config = Config(
-        vision_width=options.width, last_planes=options.last_planes, image_resolution=options.resolution
-    )
+    config = Config(vision_width=options.width, image_resolution=options.resolution)
     settings = Settings(
         steps=options.steps,
         device=options.device,

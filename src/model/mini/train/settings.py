@@ -86,10 +86,6 @@ class Settings:
     radius_words: float = 0.5  # of it: letters drown sooner than drawings
     steady_loss: float = 3.0  # the radius grows to the second value only while the clean loss is below
 
-    # Options that are off: see README.md.
-    gradient_alignment: float = 0.0
-    gradient_every: int = 4
-
     def learning(self, progress: float) -> float:
         """Progress of the first part."""
         return min(1.0, progress / self.spread_from)

@@ -199,15 +199,11 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = settings.rate(self.progress, self.state.step) * group["share"]
         clean = normalise(batch["pictures"].float() / 255)
-        robust = settings.is_robust(self.progress)
-        pictures = self.perturb(clean, batch["concepts"], len(batch["letters"])) if robust else clean
+        is_robust = settings.is_robust(self.progress)
+        pictures = self.perturb(clean, batch["concepts"], len(batch["letters"])) if is_robust else clean
         seen = Halves(self.pool, self.look, split(pictures))
         said = Halves(self.pool, self.read, split(batch["captions"]))
         loss = self.loss(Views(*seen.values()), *said.values(), batch)
-        if settings.gradient_alignment and robust and self.state.step % settings.gradient_every == 0:
-            loss = loss + settings.gradient_alignment * self.attack.misalignment(
-                clean, batch["concepts"], self.bank, self.pooled()
-            )
         self.optimiser.zero_grad()
         loss.backward()
         seen.pullback()
