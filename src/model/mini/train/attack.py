@@ -17,8 +17,7 @@ LEAST_RADIUS = 0.3  # of the largest: pictures draw their radius evenly from her
 
 
 class Attack:
-    """Raises the bank loss, the units' contrast and the units' own loss, as they are when
-    the model is used."""
+    """Raises the bank loss, the units' contrast and the units' own loss, as they are when the model is used."""
 
     def __init__(self, model: CLIP, settings: Settings, bf16: bool, pool: ThreadPoolExecutor) -> None:
         self.model, self.settings, self.bf16, self.pool = model, settings, bf16, pool

@@ -109,7 +109,7 @@ class ModifiedResNet(nn.Module):
         self.bn2 = nn.BatchNorm2d(width // 2)
         self.conv3 = nn.Conv2d(width // 2, width, 3, padding=1, bias=False)
         self.bn3 = nn.BatchNorm2d(width)
-        planes = [width, width * 2, width * 4, config.last_channels // 4]
+        planes = [width, width * 2, width * 4, width * 8]
         inputs = [width, *(4 * p for p in planes)]
         for i, (count, p) in enumerate(zip(config.vision_layers, planes)):
             blocks = [Bottleneck(inputs[i], p, stride=1 if i == 0 else 2)]

@@ -142,9 +142,4 @@ class Settings:
         if clean_loss < self.steady_loss:
             radius += ramp(learning, 0.62, 0.75, 0.0, last - first)
             radius += ramp(self.spreading(progress), 0.02, 0.3, 0.0, self.spread_radius - last)
-        return radius * self.side
-
-    @property
-    def side(self) -> float:
-        """Of a picture, in RADIUS_SIDEs."""
-        return self.model.image_resolution / RADIUS_SIDE
+        return radius * self.model.image_resolution / RADIUS_SIDE
