@@ -5,6 +5,7 @@ pub mod adam;
 mod check;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+pub mod digits;
 pub mod groups;
 pub mod quality;
 mod spectrum;
@@ -25,7 +26,7 @@ use crate::param::{Basis, Parameterisation};
 use crate::seed::{Key, Purpose};
 use crate::transform::{Transform, sample};
 use adam::Adam;
-use check::Measured;
+use check::{Measured, Reached};
 use quality::Seen;
 pub use view::View;
 
@@ -62,7 +63,7 @@ pub trait Watch: Sync {
     /// Called now and then with the number of steps that all images have done, in the end with all steps.
     fn stepped(&self, _steps_done: usize) {}
 
-    /// Whether to stop before the next steps; what is done is kept.
+    /// Whether to stop before the next step of any image; what is done is kept. Once it is so, it stays so.
     fn should_stop(&self) -> bool {
         false
     }
@@ -95,6 +96,9 @@ pub struct Rendered {
     pub steps_done: usize,
     /// What was seen of the image where it was made; `None` where it was not looked at.
     pub seen: Option<Seen>,
+    /// Whether a gradient of the units came through at any step whose ReLUs were not redirected; `None`
+    /// where there was no such step, or no unit.
+    pub reached: Option<bool>,
 }
 
 /// About how long the images of a batch climb until they wait for each other, to be counted and perhaps
@@ -119,9 +123,12 @@ struct Climber<'a> {
     adam: Adam,
     checkpoints: Vec<(usize, Tensor)>,
     trace: Trace,
+    reached: Reached,
+    steps_done: usize,
 }
 
-/// Runs the ascents of all jobs in step; one that fails does not stop the others.
+/// Runs the ascents of all jobs in step; one that fails does not stop the others. Where `watch` stops them,
+/// some may have done more steps than others.
 pub fn ascend(
     model: &Model,
     settings: &Settings,
@@ -135,15 +142,12 @@ pub fn ascend(
         .map(|job| Climber::new(model, settings, &parameterisation, job))
         .collect();
     let (mut steps_done, mut round) = (0, 1);
-    while steps_done < settings.steps {
-        if watch.should_stop() || climbers.iter().all(Result::is_err) {
-            break;
-        }
+    while steps_done < settings.steps && climbers.iter().any(Result::is_ok) {
         let begun = Instant::now();
         let steps = steps_done..settings.steps.min(steps_done + round);
         let climb = |_, slot: &mut Result<Climber>| {
             if let Ok(climber) = slot
-                && let Err(error) = steps.clone().try_for_each(|step| climber.step(step, start))
+                && let Err(error) = climber.climb(steps.end, start, watch)
             {
                 *slot = Err(error);
             }
@@ -154,13 +158,16 @@ pub fn ascend(
             map_images(slots.drain(..1).collect(), climb);
         }
         map_images(slots, climb);
+        if watch.should_stop() {
+            break;
+        }
         round = steps_in(ROUND, begun.elapsed() / steps.len() as u32);
         steps_done = steps.end;
         watch.stepped(steps_done);
     }
     climbers
         .into_iter()
-        .map(|climber| climber?.finish(steps_done))
+        .map(|climber| climber?.finish())
         .collect()
 }
 
@@ -186,10 +193,21 @@ impl<'a> Climber<'a> {
             parameters,
             checkpoints: Vec::new(),
             trace: Trace::default(),
+            reached: Reached::default(),
+            steps_done: 0,
         })
     }
 
-    fn step(&mut self, step: usize, start: Instant) -> Result<()> {
+    /// Does the steps that are left until `end`, or until it is stopped.
+    fn climb(&mut self, end: usize, start: Instant, watch: &dyn Watch) -> Result<()> {
+        while self.steps_done < end && !watch.should_stop() {
+            self.step(start)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, start: Instant) -> Result<()> {
+        let step = self.steps_done;
         let image = self.parameterisation.image(&self.parameters)?;
         let mut stream = self.key.stream(Purpose::Transform, step as u64);
         let sampling = sample(
@@ -226,6 +244,7 @@ impl<'a> Climber<'a> {
         };
         let (objective, encoder) = (&self.objective, &self.model.encoder);
         measured.check(step, &self.spelling, objective, encoder, self.settings)?;
+        self.reached.see(step, measured, objective, self.settings);
         self.trace.objective.push(evaluation.value as f32);
         self.trace.gradient_norm.push(gradient_norm as f32);
         let gradient = self.parameterisation.pullback(&image, &gradient)?;
@@ -235,16 +254,18 @@ impl<'a> Climber<'a> {
             self.checkpoints.push((step + 1, image));
         }
         self.trace.seconds.push(start.elapsed().as_secs_f32());
+        self.steps_done += 1;
         Ok(())
     }
 
-    fn finish(self, steps_done: usize) -> Result<Rendered> {
+    fn finish(self) -> Result<Rendered> {
         Ok(Rendered {
             image: self.parameterisation.image(&self.parameters)?,
             checkpoints: self.checkpoints,
             trace: self.trace,
-            steps_done,
+            steps_done: self.steps_done,
             seen: None,
+            reached: self.reached.answer(),
         })
     }
 }

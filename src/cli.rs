@@ -1,8 +1,11 @@
 //! The command line: what can be typed, and what each command does with it.
 
 mod atlas;
+mod completions;
 mod encode;
+mod find;
 mod layers;
+mod man;
 mod models;
 mod naming;
 mod options;
@@ -10,10 +13,15 @@ mod progress;
 mod recipe;
 mod render;
 mod replay;
+mod stop;
+mod table;
+mod units;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// Pictures of what the neurons of CLIP's image encoder respond to.
 #[derive(Debug, Parser)]
@@ -25,11 +33,12 @@ use crate::error::Result;
     arg_required_else_help = true
 )]
 #[command(after_help = "Examples:
-  percept render                                  a neuron of the embedded model, no network needed
-  percept render 491 layer4.0.sum:0..8            several neurons, one picture each
-  percept render 89 --model RN50x4.pt             OpenAI's own file: the paper's neuron 89
-  percept atlas --units layer4.0.sum              a whole layer, in a folder that it can be continued in
-  percept layers --model ViT-B/32                 the taps that can be read
+  percept render                        a neuron of the embedded model
+  percept render 491 layer4.0.sum:0..8  several neurons, one picture each
+  percept render 89 --model RN50x4.pt   OpenAI's own file: the paper's neuron 89
+  percept find truck                    units that answer to trucks
+  percept atlas --units layer4.0.sum    a whole layer, in a folder
+  percept layers --model ViT-B/32       the taps that can be read
 
 `percept help COMMAND` tells more about each command.")]
 pub struct Cli {
@@ -44,7 +53,11 @@ enum Command {
     Replay(replay::Replay),
     Encode(encode::Encode),
     Layers(layers::Layers),
+    Find(find::Find),
+    Units(units::Units),
     Models(models::Models),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 impl Cli {
@@ -59,7 +72,21 @@ impl Cli {
             Command::Replay(command) => command.run(),
             Command::Encode(command) => command.run(),
             Command::Layers(command) => command.run(),
+            Command::Find(command) => command.run(),
+            Command::Units(command) => command.run(),
             Command::Models(command) => command.run(),
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
         }
+    }
+}
+
+/// Says on standard error why a command failed, and gives the exit code: 1, or for a run that was stopped 128
+/// and the number of the signal that stopped it.
+pub fn report(error: &Error) -> ExitCode {
+    options::remark(&format!("percept: {}", error.report()));
+    match error.kind() {
+        Kind::Interrupted => ExitCode::from(stop::exit_code()),
+        _ => ExitCode::FAILURE,
     }
 }

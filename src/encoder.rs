@@ -23,14 +23,14 @@ use crate::backend::cpu::Real;
 #[cfg(feature = "cuda")]
 use crate::backend::cuda::{Float, Gpu};
 use crate::backend::field::Field;
-use crate::error::{Result, bail};
+use crate::error::{Result, bail, did_you_mean, shorten};
 use architecture::{Architecture, RESNET_STRIDE, Vision};
 use engine::Cpu;
 #[cfg(feature = "cuda")]
 use engine::cuda::Cuda;
 use layer::Rules;
 use program::{Program, Run};
-use tap::{Layout, Tap, TapId};
+use tap::{Layout, Tap, TapId, canonical};
 use weights::Weights;
 
 /// A CLIP image encoder whose weights never change.
@@ -78,6 +78,41 @@ impl Encoder {
             .iter()
             .position(|tap| tap.name == name)
             .map(TapId)
+    }
+
+    /// A tap by a name of the user's: the canonical one or one of the literature's.
+    ///
+    /// # Errors
+    /// When there is none: says which there are, and which may be meant.
+    pub fn tap_named(&self, name: &str) -> Result<TapId> {
+        let wanted = canonical(name);
+        if let Some(id) = self.find(&wanted) {
+            return Ok(id);
+        }
+        let names = self.taps().iter().map(|tap| tap.name.as_str());
+        bail!(
+            Request,
+            "this model has no tap {}; its default is {}, and `percept layers` lists all {}{}",
+            shorten(name),
+            self.tap(self.default_tap()),
+            self.taps().len(),
+            did_you_mean(&wanted, names)
+        )
+    }
+
+    /// # Errors
+    /// When a tap has no unit of this number: says how many there are.
+    pub fn check_unit(&self, tap: TapId, unit: usize) -> Result<()> {
+        let tap = self.tap(tap);
+        if unit >= tap.channels {
+            bail!(
+                Request,
+                "{tap} has {} units, 0 to {}; there is no unit {unit} (`percept layers` lists the taps)",
+                tap.channels,
+                tap.channels - 1
+            );
+        }
+        Ok(())
     }
 
     /// What is known of a tap.

@@ -1,5 +1,8 @@
 //! The one error type of the library.
 
+mod nearest;
+
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -71,7 +74,7 @@ impl Error {
     }
 
     /// The message and every cause below it, joined by `: `; a cause that the line above it
-    /// already quotes is left out.
+    /// already quotes is left out. One line, whatever it quotes.
     pub fn report(&self) -> String {
         let mut text = self.message.clone();
         let mut last = text.clone();
@@ -85,7 +88,7 @@ impl Error {
             last = line;
             cause = error.source();
         }
-        text
+        printable(&text).into_owned()
     }
 
     /// An I/O error at `path`, with what was being attempted: "cannot read", "cannot write".
@@ -117,11 +120,31 @@ impl From<candle_core::Error> for Error {
 const LONGEST_QUOTE: usize = 80;
 
 /// The text, cut where it would drown the message.
-pub(crate) fn shorten(text: &str) -> std::borrow::Cow<'_, str> {
+pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(LONGEST_QUOTE) {
         Some((end, _)) => format!("{}...", &text[..end]).into(),
         None => text.into(),
     }
+}
+
+/// The text with every character escaped that does something to a terminal or to the text around it: control
+/// characters, line breaks among them, and those that turn the direction of writing.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(acts) {
+        return text.into();
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match acts(c) {
+            true => escaped.extend(c.escape_default()),
+            false => escaped.push(c),
+        }
+    }
+    escaped.into()
 }
 
 /// The error itself: with `RUST_BACKTRACE=1` candle wraps it in a stack trace, which is no part of
@@ -151,6 +174,7 @@ macro_rules! bail {
     };
 }
 pub(crate) use bail;
+pub(crate) use nearest::{alike, did_you_mean};
 
 #[cfg(test)]
 mod tests {
@@ -166,5 +190,16 @@ mod tests {
             "rendering unit 3: cannot write a.png: no space left"
         );
         assert_eq!(error.kind(), Kind::Io);
+    }
+
+    #[test]
+    fn what_would_act_on_a_terminal_is_escaped() {
+        let name = "a\u{1b}[2Jb\r\n\t\u{9b}c\u{202e}d\u{7f}";
+        let escaped = r"a\u{1b}[2Jb\r\n\t\u{9b}c\u{202e}d\u{7f}";
+        assert_eq!(printable(name), escaped);
+        assert_eq!(printable(escaped), escaped);
+        assert_eq!(printable("größe 大 \\"), "größe 大 \\");
+        let error = Error::new(Kind::Io, format!("cannot read {name}"));
+        assert_eq!(error.report(), format!("cannot read {escaped}"));
     }
 }

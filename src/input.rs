@@ -1,10 +1,13 @@
-//! What users hand in besides weights: vectors, tensor files.
+//! What users hand in besides weights: pictures, vectors, tensor files.
+
+pub mod listing;
+pub mod picture;
+
+mod npy;
 
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use ndarray::ArrayViewD;
-use ndarray_npy::{ViewNpyError, ViewNpyExt};
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
@@ -57,16 +60,12 @@ pub fn batch(path: &Path) -> Result<Tensor> {
 fn tensor(path: &Path) -> Result<Tensor> {
     let bytes = std::fs::read(path).map_err(|source| Error::io("cannot read", path, source))?;
     let tensor = if bytes.starts_with(b"\x93NUMPY") {
-        npy(&bytes, path)?
+        npy::tensor(&bytes, path)?
     } else {
         safetensors(bytes, path)?
     };
-    let sum = tensor
-        .to_dtype(DType::F64)?
-        .abs()?
-        .sum_all()?
-        .to_scalar::<f64>()?;
-    if !sum.is_finite() {
+    let values: Vec<f64> = tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
+    if !values.iter().all(|value| value.is_finite()) {
         bail!(
             Input,
             "{} holds a number that is not finite",
@@ -74,21 +73,6 @@ fn tensor(path: &Path) -> Result<Tensor> {
         );
     }
     Ok(tensor)
-}
-
-/// Views the file's own bytes, so that no memory is taken for what its header claims.
-fn npy(bytes: &[u8], path: &Path) -> Result<Tensor> {
-    let array = match ArrayViewD::<f64>::view_npy(bytes) {
-        Err(ViewNpyError::WrongDescriptor(_)) => {
-            ArrayViewD::<f32>::view_npy(bytes).map(|array| array.mapv(f64::from))
-        }
-        other => other.map(|array| array.to_owned()),
-    };
-    let array = array.map_err(|source| {
-        let message = format!("cannot read {} as an array of f32 or f64", path.display());
-        Error::new(Kind::Input, message).caused_by(source)
-    })?;
-    Ok(Tensor::from_iter(array.iter().copied(), &Device::Cpu)?.reshape(array.shape())?)
 }
 
 fn safetensors(bytes: Vec<u8>, path: &Path) -> Result<Tensor> {
@@ -144,6 +128,15 @@ mod tests {
         tensor.save_safetensors("v", &path).unwrap();
         assert_eq!(vector(&path).unwrap(), [1.5, -2.0, 0.25]);
         assert!(batch(&path).is_err());
+    }
+
+    #[test]
+    fn large_numbers_are_finite_though_their_sum_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npy");
+        let file = std::fs::File::create(&path).unwrap();
+        ndarray::array![f64::MAX, f64::MAX].write_npy(file).unwrap();
+        assert_eq!(vector(&path).unwrap(), [f64::MAX; 2]);
     }
 
     #[test]

@@ -4,23 +4,9 @@
 //! The `percept` program is this library's main user; the library is what a notebook, a batch
 //! job or another program would build on:
 //!
-//! ```
-//! use percept::ascent::{Job, ascend};
-//! use percept::model::{Model, Options};
-//! use percept::output::picture;
-//! use percept::recipe::Request;
-//!
-//! # fn main() -> percept::Result<()> {
-//! let model = Model::load("mini", Options::default())?;
-//! let request = Request { units: vec!["117".into()], steps: Some(4), ..Request::default() };
-//! let recipe = request.resolve(&model)?.remove(0);
-//! let rendered = ascend(&model, &recipe.settings(), &[recipe.job()], &()).remove(0)?;
-//! let png = picture::encode(&rendered.image, recipe.scale, &recipe.to_json()?)?;
-//! assert!(rendered.trace.objective[3] > rendered.trace.objective[0]);
-//! # assert!(png.starts_with(b"\x89PNG"));
-//! # Ok(())
-//! # }
-//! ```
+#![doc = "```"]
+#![doc = include_str!("../tests/library.rs")]
+#![doc = "```"]
 //!
 //! # Conventions
 //!
@@ -53,7 +39,13 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 #![cfg_attr(
     not(test),
-    warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)
+    warn(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::unwrap_used
+    )
 )]
 
 pub mod ascent;

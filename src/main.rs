@@ -1,21 +1,15 @@
 //! The `percept` program: parse, run, print what went wrong once.
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 use std::process::ExitCode;
 
 use clap::Parser;
-use percept::cli::Cli;
-use percept::error::Kind;
+use percept::cli::{Cli, report};
 
 fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("percept: {}", error.report());
-            ExitCode::from(if error.kind() == Kind::Interrupted {
-                130
-            } else {
-                1
-            })
-        }
+        Err(error) => report(&error),
     }
 }

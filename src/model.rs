@@ -1,5 +1,7 @@
 //! A CLIP: where its weights lie, what they are made of, its two towers.
 
+pub mod find;
+pub mod hint;
 pub mod mini;
 pub mod preprocess;
 pub mod spec;
@@ -113,7 +115,12 @@ impl Model {
 
     /// Whether any part of the model uses the activation.
     pub fn has_transformer(&self) -> bool {
-        matches!(self.architecture.vision, Vision::Vit(_)) || self.text.is_some()
+        self.sees_by_transformer() || self.text.is_some()
+    }
+
+    /// Whether the image encoder is a transformer, which uses the activation.
+    pub fn sees_by_transformer(&self) -> bool {
+        matches!(self.architecture.vision, Vision::Vit(_))
     }
 
     /// The shipped statistics of a tap's units; only the embedded model has them.
@@ -124,11 +131,17 @@ impl Model {
         }
     }
 
-    /// What a unit is known to answer to; only the embedded model's last block was measured.
-    pub fn answers(&self, tap: &str, channel: usize) -> Option<Answers> {
+    /// What each unit of a tap is known to answer to, nothing for units that never open; only the embedded
+    /// model's last block was measured.
+    pub fn answered(&self, tap: &str) -> Option<&'static [Option<Answers>]> {
         match self.format {
-            Format::Embedded => mini::answers(tap, channel),
+            Format::Embedded => mini::answered(tap),
             _ => None,
         }
+    }
+
+    /// What a unit is known to answer to.
+    pub fn answers(&self, tap: &str, channel: usize) -> Option<Answers> {
+        self.answered(tap)?.get(channel)?.clone()
     }
 }

@@ -3,16 +3,19 @@
 
 mod bound;
 mod direction;
+mod list;
 mod parse;
 mod penalty;
 #[cfg(feature = "cuda")]
 mod reading;
 mod term;
+mod units;
 
 pub use bound::{Bound, Evaluation};
-pub use parse::parse_units;
+pub use list::{Asked, parse_units};
 #[cfg(feature = "cuda")]
 pub use reading::{Reading, What};
+pub use units::{Activity, UnitRead};
 
 use std::fmt;
 use std::ops::{Add, Mul, Neg, Sub};
@@ -67,6 +70,24 @@ pub enum Quantity {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
     terms: Vec<(f32, Quantity)>,
+}
+
+/// A term that reads a unit of a named tap.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UnitTerm<'a> {
+    /// Of the unit in the objective.
+    pub weight: f32,
+    /// The tap's canonical name.
+    pub tap: &'a str,
+    /// The unit.
+    pub channel: usize,
+}
+
+impl UnitTerm<'_> {
+    /// Whether the objective makes the unit smaller.
+    pub fn is_silenced(&self) -> bool {
+        self.weight < 0.0
+    }
 }
 
 impl Objective {
@@ -129,8 +150,8 @@ impl Objective {
             })
     }
 
-    /// Weight, tap and channel of the first term that reads a unit of a named tap.
-    pub fn first_unit(&self) -> Option<(f32, &str, usize)> {
+    /// The first term that reads a unit of a named tap.
+    pub fn first_unit(&self) -> Option<UnitTerm<'_>> {
         self.terms
             .iter()
             .find_map(|(weight, quantity)| match quantity {
@@ -138,7 +159,11 @@ impl Objective {
                     tap: Some(tap),
                     unit,
                     ..
-                } => Some((*weight, tap.as_str(), *unit)),
+                } => Some(UnitTerm {
+                    weight: *weight,
+                    tap,
+                    channel: *unit,
+                }),
                 _ => None,
             })
     }

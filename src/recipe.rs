@@ -1,10 +1,11 @@
 //! What will run: every default filled in, every value checked. The only home of defaults, and
 //! what is saved beside every picture.
 
+mod options;
 mod range;
 mod request;
 
-pub use range::check_decay;
+pub use range::{check_decay, parse_size};
 pub use request::{DEFAULT_PRESET, Request};
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::objective::{Bound, Objective};
 use crate::param::Basis;
 use crate::seed::Key;
 use crate::transform::Transform;
+use crate::transform::preset::preset;
 
 /// Which weights a recipe needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +144,11 @@ impl Recipe {
             redirect_steps: self.redirect_steps,
             checkpoints: self.checkpoints.clone(),
         }
+    }
+
+    /// The penalty that the preset added to what was typed, as it is spelled after it.
+    pub fn added(&self) -> Option<&'static str> {
+        preset(&self.preset)?.penalty
     }
 
     /// The image to be made.

@@ -1,10 +1,11 @@
 //! From recipes to files: a batch climbs together, is measured, and is written as it is done.
 
+mod finished;
 mod fit;
 mod machine;
 mod made;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::ascent::groups::grouped;
@@ -15,9 +16,10 @@ use crate::device::{Device, Dtype};
 use crate::error::Result;
 use crate::model::Model;
 use crate::recipe::Recipe;
+pub use finished::Finished;
 pub use fit::Fit;
 use machine::Machine;
-pub use made::{Finished, Made};
+pub use made::{Made, files};
 
 /// Renders recipes of one model.
 pub struct Renderer<'a> {
@@ -29,7 +31,7 @@ pub struct Renderer<'a> {
 /// What the pictures of one batch share.
 #[derive(Debug, Clone, Copy)]
 struct Climb {
-    /// Until the pictures were here, and looked at where a GPU made them.
+    /// Each picture's share of the time until they were here, and looked at where a GPU made them.
     seconds: f64,
     batch: usize,
 }
@@ -48,12 +50,12 @@ impl<'a> Climbed<'a> {
         self.rendered.steps_done == self.asked.steps
     }
 
-    /// Measures it.
+    /// Measures it, if it is whole and `watch` does not stop that.
     ///
     /// # Errors
     /// When it was stopped before its first step, or a number is not finite.
-    pub fn measure(self) -> Result<Made<'a>> {
-        Made::new(self)
+    pub fn measure(self, watch: &dyn Watch) -> Result<Made<'a>> {
+        Made::new(self, watch)
     }
 }
 
@@ -85,12 +87,28 @@ impl<'a> Renderer<'a> {
     }
 
     /// Renders a batch and writes each picture with its sidecar; results come in the order of
-    /// the jobs.
-    pub fn render(&self, batch: &[(Recipe, PathBuf)], watch: &dyn Watch) -> Vec<Result<Finished>> {
+    /// the jobs. A picture that `watch` stops is written as far as it has come, where `unfinished` says for
+    /// its recipe, which then has the steps that it did, and for the place of the whole one; it takes the
+    /// place of no other.
+    pub fn render(
+        &self,
+        batch: &[(Recipe, PathBuf)],
+        unfinished: &(dyn Fn(&Recipe, &Path) -> PathBuf + Sync),
+        watch: &dyn Watch,
+    ) -> Vec<Result<Finished>> {
         let recipes: Vec<&Recipe> = batch.iter().map(|(recipe, _)| recipe).collect();
         let climbed = self.climb(&recipes, watch);
         map_images(climbed, |index, climbed| {
-            climbed?.measure()?.write(&batch[index].1)
+            let path = &batch[index].1;
+            let made = climbed?.measure(watch)?;
+            match (made.measured(), made.is_whole()) {
+                (Some(_), _) => made.write(path),
+                (None, true) => made.write_beside(path),
+                (None, false) => {
+                    let place = unfinished(made.recipe(), path);
+                    made.write_beside(&place)
+                }
+            }
         })
     }
 
@@ -105,7 +123,7 @@ impl<'a> Renderer<'a> {
             let start = Instant::now();
             let rendered = self.machine.ascend(&settings, &jobs, watch);
             let climb = Climb {
-                seconds: start.elapsed().as_secs_f64(),
+                seconds: start.elapsed().as_secs_f64() / jobs.len() as f64,
                 batch: jobs.len(),
             };
             let climbed = |(index, rendered): (usize, Result<Rendered>)| {
@@ -121,5 +139,71 @@ impl<'a> Renderer<'a> {
         }
         results.sort_by_key(|(index, _)| *index);
         results.into_iter().map(|(_, result)| result).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::model::Options;
+    use crate::recipe::Request;
+
+    /// Stops a run when it has been asked so often whether to.
+    struct Stop {
+        after: usize,
+        asked: AtomicUsize,
+    }
+
+    impl Watch for Stop {
+        fn should_stop(&self) -> bool {
+            self.asked.fetch_add(1, Ordering::SeqCst) >= self.after
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_has_no_numbers_and_takes_no_place_that_is_taken() {
+        let model = Model::load("mini", Options::default()).unwrap();
+        let renderer = Renderer::new(&model, &Device::Cpu, Dtype::F32).unwrap();
+        let request = Request {
+            units: vec!["117".into()],
+            steps: Some(3),
+            size: Some(16),
+            scale: Some(1),
+            ..Request::default()
+        };
+        let recipe = request.resolve(&model).unwrap().remove(0);
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let render = |after: usize| {
+            let stop = Stop {
+                after,
+                asked: AtomicUsize::new(0),
+            };
+            let elsewhere = |recipe: &Recipe, _: &Path| path(&format!("{}.png", recipe.steps));
+            let jobs = [(recipe.clone(), path("whole.png"))];
+            renderer.render(&jobs, &elsewhere, &stop).remove(0)
+        };
+        let is_there = |name: &str| path(name).exists();
+        assert!(render(0).is_err(), "no picture of no steps");
+        assert_eq!(render(1).unwrap().picture, path("1.png"));
+        assert!(!is_there("whole.png"));
+        // All steps are done, some of the looks are not.
+        let asked = (4..30).find(|&after| render(after).unwrap().steps_asked.is_none());
+        let unmeasured = render(asked.unwrap()).unwrap();
+        assert_eq!(unmeasured.quality, None);
+        assert_eq!(unmeasured.picture, path("whole.png"));
+        let measured = render(usize::MAX).unwrap();
+        assert!(measured.quality.is_some());
+        let numbers = std::fs::read(path("whole.json")).unwrap();
+        assert_eq!(render(asked.unwrap()).unwrap().picture, path("whole.png"));
+        assert_eq!(std::fs::read(path("whole.json")).unwrap(), numbers);
+        std::fs::write(path("whole.png"), "another picture").unwrap();
+        let beside = render(asked.unwrap()).unwrap();
+        assert_eq!(beside.picture, path("whole-2.png"));
+        assert!(is_there("whole-2.json"));
+        let kept = std::fs::read(path("whole.png")).unwrap();
+        assert_eq!(kept, b"another picture");
     }
 }

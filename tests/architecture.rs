@@ -34,7 +34,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ),
     (
         "encode",
-        &["error", "backend", "encoder", "model", "objective"],
+        &["error", "backend", "input", "encoder", "model", "objective"],
     ),
     ("output", &["error", "input", "ascent"]),
     (
@@ -65,6 +65,8 @@ const ALLOWED: [(&str, &[&str]); 19] = [
             "device",
             "backend",
             "encoder",
+            "param",
+            "transform",
             "model",
             "objective",
             "ascent",
@@ -96,13 +98,17 @@ const ALLOWED: [(&str, &[&str]); 19] = [
 
 /// Crates that belong to one module: nothing below `cli` sees clap, nothing above `backend`
 /// multiplies matrices on its own.
-const OWNED: [(&str, &[&str]); 10] = [
+const OWNED: [(&str, &[&str]); 14] = [
     ("clap::", &["cli", "main"]),
+    ("clap_complete::", &["cli"]),
+    ("clap_mangen::", &["cli"]),
     ("indicatif::", &["cli"]),
     ("gemm::", &["backend"]),
     ("cudarc::", &["backend"]),
     ("hf_hub::", &["model"]),
     ("png::", &["output"]),
+    ("jpeg_decoder::", &["input"]),
+    ("moxcms::", &["input"]),
     ("parquet::", &["atlas"]),
     ("askama::", &["atlas"]),
     ("toml::", &["atlas"]),

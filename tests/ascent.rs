@@ -2,9 +2,10 @@
 //! reported, one failure leaves the others alone.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor};
-use percept::ascent::{Job, Rendered, Settings, ascend};
+use percept::ascent::{Job, Rendered, Settings, Watch, ascend};
 use percept::error::Kind;
 use percept::model::{Model, Options};
 use percept::objective::Objective;
@@ -182,4 +183,56 @@ fn checkpoints_are_the_pictures_of_shorter_runs() {
             0.0
         );
     }
+}
+
+/// Stops an ascent when it has been asked so often whether to.
+struct Stop {
+    after: usize,
+    asked: AtomicUsize,
+}
+
+impl Watch for Stop {
+    fn should_stop(&self) -> bool {
+        self.asked.fetch_add(1, Ordering::SeqCst) >= self.after
+    }
+}
+
+#[test]
+fn a_batch_stops_between_images_and_each_is_the_picture_of_the_steps_that_it_did() {
+    let long = settings(1_000_000);
+    let units = ["491", "117", "3", "40", "5"];
+    let jobs = units.map(|unit| {
+        let objective: Objective = format!("layer4.0.sum:{unit}").parse().unwrap();
+        let key = Key::new(0, objective.to_string(), 0);
+        Job { objective, key }
+    });
+    let mut reached = Vec::new();
+    for after in [0, 4, 17] {
+        let stop = Stop {
+            after,
+            asked: AtomicUsize::new(0),
+        };
+        let stopped = ascend(&MINI, &long, &jobs, &stop);
+        for (job, stopped) in jobs.iter().zip(stopped) {
+            let stopped = stopped.unwrap();
+            let steps = stopped.steps_done;
+            reached.push(steps);
+            assert_eq!(stopped.trace.objective.len(), steps);
+            let whole = ascend(&MINI, &settings(steps), std::slice::from_ref(job), &());
+            let values = |rendered: &Rendered| {
+                let values = rendered.image.flatten_all().unwrap();
+                values.to_vec1::<f32>().unwrap()
+            };
+            assert!(
+                values(&stopped) == values(whole[0].as_ref().unwrap()),
+                "{steps}"
+            );
+        }
+        let done: usize = reached[reached.len() - jobs.len()..].iter().sum();
+        assert!(
+            done <= after,
+            "{done} steps after it was asked {after} times"
+        );
+    }
+    assert!(reached.iter().any(|&steps| steps > 0));
 }

@@ -1,7 +1,5 @@
 //! The same recipe makes the same bytes, whatever else runs beside it, and whenever it is run.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Answer, Picture, SHORT, command, files, fixture, json, success, untimed};
+use crate::common::{Answer, Picture, SHORT, command, files, fixture, json, success, untimed};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -238,7 +236,7 @@ fn a_run_that_is_stopped_keeps_what_it_has_and_replays_it() {
         "render", "7", "40", "3", "--batch", "2", "--steps", "1000000", "--model", model, "--size",
         "32", "--scale", "1", "--out", ".",
     ];
-    for signal in ["-INT", "-TERM"] {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let mut patience = Duration::from_millis(300);
         let (folder, answer) = loop {
             let folder = TempDir::new().unwrap();
@@ -249,21 +247,86 @@ fn a_run_that_is_stopped_keeps_what_it_has_and_replays_it() {
             // Stopped before its first step on a busy machine.
             patience *= 4;
         };
-        assert_eq!(answer.code, Some(130), "{}", answer.stderr);
-        assert!(answer.stderr.contains("2 of 3 pictures are written"));
+        assert_eq!(answer.code, Some(code), "{}", answer.stderr);
+        let said = "stopped: 0 of 3 pictures are done, and 2 more are written";
+        assert!(answer.stderr.contains(said), "{}", answer.stderr);
         let pictures = pictures(folder.path());
         assert_eq!(pictures.len(), 2, "the batch in hand, and no stray file");
         for (name, (bytes, sidecar)) in pictures {
             let done = sidecar["recipe"]["steps"].as_u64().unwrap();
             assert!((1..1_000_000).contains(&done));
             assert_eq!(sidecar["steps_asked"], 1_000_000);
+            assert_eq!(sidecar["quality"], Value::Null, "nothing was measured");
             assert_eq!(
                 sidecar["trace"]["objective"].as_array().unwrap().len() as u64,
                 done
             );
             let name = name.to_str().unwrap();
+            assert!(name.contains(&format!("-{done}steps-")), "{name}");
+            let line = answer.stdout.lines().find(|line| line.contains(name));
+            let said = format!("stopped after {done} of 1000000 steps");
+            assert!(line.unwrap().contains(&said), "{}", answer.stdout);
             success(folder.path(), &["replay", name, "--out", "again.png"]);
             assert_eq!(fs::read(folder.path().join("again.png")).unwrap(), bytes);
         }
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_unfinished_picture_takes_the_place_of_no_other() {
+    let mut patience = Duration::from_millis(300);
+    let (whole, unfinished) = loop {
+        let whole = short(&["17"]);
+        let folder = whole.folder.path();
+        let before = [
+            whole.bytes(),
+            fs::read(folder.join("picture.json")).unwrap(),
+        ];
+        let arguments = [
+            "render",
+            "17",
+            "--size",
+            "32",
+            "--steps",
+            "900000",
+            "--scale",
+            "1",
+            "--json",
+            "--out",
+            "picture.png",
+        ];
+        let answer = interrupt(folder, &arguments, "-TERM", patience);
+        assert_eq!(answer.code, Some(143), "{}", answer.stderr);
+        let after = [
+            whole.bytes(),
+            fs::read(folder.join("picture.json")).unwrap(),
+        ];
+        assert!(before == after, "what was there is still there");
+        let said = answer.stdout.lines().next();
+        if said.is_some() || patience.as_secs() > 20 {
+            let said: Value = serde_json::from_str(said.unwrap()).unwrap();
+            break (whole, said);
+        }
+        patience *= 4;
+    };
+    let steps = unfinished["steps"].as_u64().unwrap();
+    assert_eq!(unfinished["steps_asked"], 900_000);
+    assert_eq!(unfinished["quality"], Value::Null);
+    let name = format!("picture-{steps}steps.png");
+    assert_eq!(unfinished["picture"], name);
+    let names = [
+        &name.replace("png", "json"),
+        &name,
+        "picture.json",
+        "picture.png",
+    ];
+    let folder = whole.folder.path();
+    assert_eq!(files(folder), names.map(PathBuf::from));
+    // A run of so many steps makes it whole, with its numbers.
+    let steps = steps.to_string();
+    let again = ["17", "--size", "32", "--scale", "1", "--steps", &steps];
+    let again = Picture::render(&again);
+    assert_eq!(again.bytes(), fs::read(folder.join(name)).unwrap());
+    assert!(again.sidecar()["quality"]["clean"].is_number());
 }

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use percept::ascent::adam::Adam;
-use percept::encode::{Wanted, images, texts};
+use percept::encode::texts;
 use percept::encoder::layer::Rules;
 use percept::model::spec::Activation;
 use percept::model::{Model, Options};
 use percept::objective::{Bound, Objective};
 use percept::ops::warp::{Affine, Fill, Sampling, Warp};
 use percept::param::{Basis, Parameterisation};
+
+use crate::encoded::encoded;
 
 /// Activations in `f32`, relative to the largest value of the tap: rounding of sums over a few
 /// thousand terms through a dozen layers.
@@ -91,16 +93,9 @@ fn assert_norm(ours: &Tensor, theirs: &Tensor, tolerance: f64, what: &str) {
     );
 }
 
-/// What `percept encode` would export, by name.
-fn encode(model: &Model, input: &Tensor, taps: &[&str], gradient: Option<&str>) -> Tensors {
-    let taps: Vec<String> = taps.iter().map(ToString::to_string).collect();
-    let wanted = Wanted::new(model, &taps, gradient, input).unwrap();
-    images(model, input, &wanted).unwrap().into_iter().collect()
-}
-
 fn matches_pytorch(model: &Model, expected: &Tensors) {
     let input = &expected["input"];
-    let ours = encode(model, input, &["all"], None);
+    let ours = encoded(model, input, &["all"], None);
     let mut compared = 0;
     for (name, theirs) in expected.iter().filter(|(name, _)| name.starts_with("act.")) {
         assert_largest(&ours[name], theirs, ACTIVATION_TOLERANCE, name);
@@ -131,7 +126,7 @@ fn matches_pytorch(model: &Model, expected: &Tensors) {
     );
     for (name, theirs) in expected {
         if let Some(objective) = name.strip_prefix("gradient.") {
-            let ours = encode(model, input, &[], Some(objective));
+            let ours = encoded(model, input, &[], Some(objective));
             assert_norm(&ours["gradient"], theirs, GRADIENT_TOLERANCE, name);
         }
     }
@@ -171,7 +166,7 @@ fn the_trunk_of_a_resnet_takes_other_sizes() {
     let expected = expected("rn/expected.safetensors");
     let model = load("rn/openai.pt");
     let input = &expected["wide.input"];
-    let ours = encode(&model, input, &["layer4"], None);
+    let ours = encoded(&model, input, &["layer4"], None);
     assert_largest(
         &ours["act.layer4"],
         &expected["wide.act.layer4"],
@@ -181,7 +176,7 @@ fn the_trunk_of_a_resnet_takes_other_sizes() {
     assert!(!ours.contains_key("image_embedding"));
     for (name, theirs) in &expected {
         if let Some(objective) = name.strip_prefix("wide.gradient.") {
-            let ours = encode(&model, input, &[], Some(objective));
+            let ours = encoded(&model, input, &[], Some(objective));
             assert_norm(&ours["gradient"], theirs, GRADIENT_TOLERANCE, name);
         }
     }
@@ -195,7 +190,7 @@ fn the_activation_can_be_overruled() {
         ..Options::default()
     };
     let model = Model::load(fixture("vit/openai.pt").to_str().unwrap(), options).unwrap();
-    let ours = encode(&model, &expected["input"], &["blocks.1"], None);
+    let ours = encoded(&model, &expected["input"], &["blocks.1"], None);
     assert_largest(
         &ours["act.blocks.1"],
         &expected["gelu.act.blocks.1"],
@@ -249,7 +244,7 @@ fn heads_of_another_width_are_read_from_the_configuration() {
         json["vision_config"]["num_attention_heads"] = 4.into();
     });
     for folder in [open_clip, transformers] {
-        let ours = encode(
+        let ours = encoded(
             &load_folder(&folder).unwrap(),
             &expected["input"],
             &[],
@@ -316,7 +311,7 @@ fn a_configuration_that_percept_cannot_follow_is_an_error() {
 fn the_embedded_model_matches_its_golden_file() {
     let golden = expected("mini/golden.safetensors");
     let model = Model::load("mini", Options::default()).unwrap();
-    let ours = encode(&model, &golden["image.input"], &["all"], None);
+    let ours = encoded(&model, &golden["image.input"], &["all"], None);
     for tap in ["stem", "layer1", "layer2", "layer3", "layer4"] {
         assert_largest(
             &ours[&format!("act.{tap}")],
@@ -331,7 +326,7 @@ fn the_embedded_model_matches_its_golden_file() {
         ACTIVATION_TOLERANCE,
         "image",
     );
-    let large = encode(&model, &golden["image128.input"], &["layer4"], None);
+    let large = encoded(&model, &golden["image128.input"], &["layer4"], None);
     assert_largest(
         &large["act.layer4"],
         &golden["image128.layer4"],
@@ -340,7 +335,7 @@ fn the_embedded_model_matches_its_golden_file() {
     );
     let channel = values(&golden["grad.channel"])[0];
     let pair = golden["image.input"].narrow(0, 0, 2).unwrap();
-    let gradient = encode(&model, &pair, &[], Some(&format!("layer4:{channel}")));
+    let gradient = encoded(&model, &pair, &[], Some(&format!("layer4:{channel}")));
     assert_norm(
         &gradient["gradient"],
         &golden["grad.input"],

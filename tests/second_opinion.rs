@@ -9,8 +9,9 @@ use candle_transformers::models::clip::text_model::{
     Activation, ClipTextConfig, ClipTextTransformer,
 };
 use candle_transformers::models::clip::vision_model::{ClipVisionConfig, ClipVisionTransformer};
-use percept::encode::{Wanted, images};
 use percept::model::{Model, Options};
+
+use crate::encoded::encoded;
 
 /// Two `f32` implementations of the same sums.
 const TOLERANCE: f32 = 1e-4;
@@ -94,11 +95,6 @@ fn both_towers_agree_with_candle_transformers() {
     let pooled = vision.unwrap().forward(&expected["input"]).unwrap();
     let projection = weights.get((32, 128), "visual_projection.weight").unwrap();
     let theirs = pooled.matmul(&projection.t().unwrap()).unwrap();
-    let wanted = Wanted::new(&model, &[], None, &expected["input"]).unwrap();
-    let named = images(&model, &expected["input"], &wanted).unwrap();
-    let (_, ours) = named
-        .iter()
-        .find(|(name, _)| name == "image_embedding")
-        .unwrap();
-    assert_close(ours, &theirs);
+    let ours = encoded(&model, &expected["input"], &[], None);
+    assert_close(&ours["image_embedding"], &theirs);
 }

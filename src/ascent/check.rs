@@ -1,6 +1,7 @@
-//! What no ascent may go on with.
+//! What no ascent may go on with, and what makes its picture none.
 
 use super::Settings;
+use super::digits::three;
 use crate::encoder::Encoder;
 use crate::error::{Result, bail};
 use crate::objective::Bound;
@@ -38,7 +39,9 @@ impl Measured {
             };
             bail!(
                 Numeric,
-                "step {step} of {spelling}: the objective is {value} and its gradient's norm {norm}; {cure}"
+                "step {step} of {spelling}: the objective is {} and its gradient's norm {}; {cure}",
+                three(value),
+                three(norm)
             );
         }
         if step == 0 && !objective.taps().is_empty() && norm_of_units == 0.0 {
@@ -58,5 +61,24 @@ impl Measured {
             );
         }
         Ok(())
+    }
+}
+
+/// Whether the gradient of an image's units comes through.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reached(Option<bool>);
+
+impl Reached {
+    /// Takes note of a step.
+    pub fn see(&mut self, step: usize, measured: Measured, objective: &Bound, settings: &Settings) {
+        let norm = measured.norm_of_units;
+        if step >= settings.redirect_steps && !objective.taps().is_empty() && norm.is_finite() {
+            self.0 = Some(norm > 0.0 || self.0 == Some(true));
+        }
+    }
+
+    /// Whether it did at any step whose ReLUs were not redirected; `None` where there was no such step.
+    pub fn answer(self) -> Option<bool> {
+        self.0
     }
 }

@@ -16,6 +16,7 @@ use std::time::Instant;
 use candle_core::Tensor;
 use half::{bf16, f16};
 
+use super::check::Reached;
 use super::groups::grouped;
 use super::{Job, Rendered, Settings, Trace, Watch};
 use crate::backend::cuda::{Float, Gpu};
@@ -110,6 +111,7 @@ impl<'a> GpuModel<'a> {
                             trace: climber.trace,
                             steps_done: *steps_done,
                             seen: None,
+                            reached: climber.reached.answer(),
                         })
                     }),
                 });
@@ -173,6 +175,7 @@ struct Climber<'a> {
     trace: Trace,
     rendered: Option<Tensor>,
     failed: Option<Error>,
+    reached: Reached,
     /// Gradients that the device's type could not hold.
     lost: usize,
 }
@@ -188,6 +191,7 @@ impl<'a> Climber<'a> {
             trace: Trace::default(),
             rendered: None,
             failed: None,
+            reached: Reached::default(),
             lost: 0,
         }
     }

@@ -1,24 +1,18 @@
 //! Numbers that say how far a picture is to be trusted.
 
 mod seen;
+mod usual;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::spectrum::spectrum_slope;
-use super::{Rendered, View};
-use crate::encoder::tap::TapId;
+use super::{Rendered, Watch};
 use crate::error::{Result, bail};
 use crate::model::Model;
 use crate::model::statistics::Statistics;
-use crate::objective::{Bound, Objective};
-use crate::param::{Basis, Parameterisation};
-use crate::seed::{Key, Purpose};
-use seen::as_it_is;
+use crate::objective::{Bound, Objective, UnitRead};
 pub use seen::{Seen, looks};
+use usual::Usual;
 
 /// Fixed transforms under which the robust objective is measured, at least and at most.
 const DRAWS: [u64; 2] = [4, 64];
@@ -33,14 +27,15 @@ pub fn draws(steps: usize) -> u64 {
     ((steps / STEPS_A_DRAW) as u64).clamp(least, most)
 }
 
-/// How the unit stands among the units of its tap on this picture.
+/// How the unit stands among the units of its tap on this picture. The mean over positions is compared with the
+/// usual ones; where the objective reads one position, the values at that position with those usual there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Selectivity {
     /// Standard deviations above the unit's mean; below, for a negative objective.
     pub z: f64,
     /// 1 when no unit of the tap stands out more.
     pub rank: usize,
-    /// Units of the tap.
+    /// Units of the tap whose response varies: the others have no z and no rank.
     pub of: usize,
     /// What the means and deviations were measured on.
     pub statistics: String,
@@ -49,6 +44,14 @@ pub struct Selectivity {
 /// The quality numbers of one picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
+    /// The first unit's activation without transforms, where the objective reads it: without its weight, the other
+    /// terms and the penalties. Absent when the objective reads no unit, and in sidecars of earlier versions.
+    pub activation: Option<f64>,
+    /// `false`: the picture is no result of climbing the unit, or shows it shut. No unit that the objective makes
+    /// larger is above 0 at a position where it is read, so its ReLU lets nothing through; or no gradient came
+    /// through once ReLUs were no longer redirected. `true`: the ReLU is open. Absent where there is no ReLU to
+    /// open, when a unit is to be silenced, and in sidecars of earlier versions.
+    pub opened: Option<bool>,
     /// The objective without transforms.
     pub clean: f64,
     /// Its mean over the first of 64 fixed draws of the `lucid` transforms, see [`draws`].
@@ -57,9 +60,9 @@ pub struct Quality {
     pub robust_sd: f64,
     /// How many they were, 4 to 64.
     pub robust_draws: u64,
-    /// `robust_mean / clean`, where `clean` is not 0.
+    /// `robust_mean / clean`, both without the penalties on the image; absent where the second is not above 0.
     pub robust_ratio: Option<f64>,
-    /// Absent when the objective reads no single unit.
+    /// Absent when the objective reads no single unit, or one whose response never varies.
     pub selectivity: Option<Selectivity>,
     /// The slope of the amplitude spectrum in log-log scale between 2 cycles per image and a
     /// quarter of the sampling rate; photographs have about -1.4. Absent below 16 pixels.
@@ -72,21 +75,14 @@ pub struct Measured {
     /// The quality numbers.
     pub quality: Quality,
     /// How many standard deviations above its mean each unit of the tap responds to the picture
-    /// without transforms; empty when the objective reads no single unit.
+    /// without transforms, 0 for one whose response never varies; empty when the objective reads no unit.
     pub response: Vec<f32>,
 }
-
-/// Noise images on which a tap's usual responses are measured where none are shipped.
-const NOISE_IMAGES: u64 = 32;
-
-/// How much stronger than an ascent's first image the noise is: its pixels then vary about as
-/// much as a photograph's.
-const NOISE_CONTRAST: f64 = 30.0;
 
 /// Measures pictures of one model.
 pub struct Judge<'a> {
     model: &'a Model,
-    statistics: Mutex<HashMap<(TapId, usize), Arc<Statistics>>>,
+    usual: Usual<'a>,
 }
 
 impl<'a> Judge<'a> {
@@ -94,24 +90,30 @@ impl<'a> Judge<'a> {
     pub fn new(model: &'a Model) -> Self {
         Self {
             model,
-            statistics: Mutex::default(),
+            usual: Usual::new(model),
         }
     }
 
     /// Measures a picture, from what was seen of it where it was made, or else by looking at it here.
     ///
     /// # Errors
-    /// When a number is not finite.
-    pub fn measure(&self, objective: &Objective, rendered: &Rendered) -> Result<Measured> {
+    /// When a number is not finite, or `watch` stops it.
+    pub fn measure(
+        &self,
+        objective: &Objective,
+        rendered: &Rendered,
+        watch: &dyn Watch,
+    ) -> Result<Measured> {
         let image = rendered.image.to_dtype(self.model.encoder.dtype())?;
+        let bound = Bound::new(objective, &self.model.encoder)?;
         let Seen {
             clean,
             robust,
-            means,
+            activity,
         } = match &rendered.seen {
             // 16 bits may not hold what 32 do.
             Some(seen) if seen.is_finite() => seen.clone(),
-            _ => self.see(objective, &image, rendered.steps_done)?,
+            _ => Seen::look(self.model, &bound, &image, rendered.steps_done, watch)?,
         };
         if let Some(value) = robust
             .iter()
@@ -129,120 +131,110 @@ impl<'a> Judge<'a> {
             .map(|value| (value - robust_mean).powi(2))
             .sum::<f64>()
             / robust.len() as f64;
-        let (selectivity, response) = match objective.first_unit() {
-            Some(unit) => self.response(unit, &image, means)?.unzip(),
-            None => (None, None),
+        let penalty = bound.penalty(&image)?;
+        let unit = bound.first_unit();
+        let (selectivity, response) = match unit {
+            Some(unit) => {
+                let usual = self.usual.statistics(unit, image.dim(2)?, watch)?;
+                stand(unit, &activity.channels, &usual)
+            }
+            None => (None, Vec::new()),
         };
         Ok(Measured {
             quality: Quality {
+                activation: unit.map(|read| activity.channels[read.unit]),
+                opened: match rendered.reached {
+                    Some(false) => Some(false),
+                    _ => activity.is_open,
+                },
                 clean,
                 robust_mean,
                 robust_sd: variance.sqrt(),
                 robust_draws: robust.len() as u64,
-                robust_ratio: (clean != 0.0).then(|| robust_mean / clean),
+                robust_ratio: ratio(robust_mean - penalty, clean - penalty),
                 selectivity,
                 spectrum_slope: spectrum_slope(&image)?,
             },
-            response: response.unwrap_or_default(),
+            response,
         })
     }
+}
 
-    fn see(&self, objective: &Objective, image: &Tensor, steps: usize) -> Result<Seen> {
-        let (encoder, side) = (&self.model.encoder, image.dim(2)?);
-        let bound = Bound::new(objective, encoder)?;
-        let view = View::new(self.model, side, bound.taps());
-        let mut values = Vec::new();
-        let mut means = None;
-        for look in looks(&view, side, steps) {
-            let pass = encoder.forward(&view.warp(look).forward(image)?, bound.taps())?;
-            if let (true, &[tap]) = (values.is_empty(), bound.taps()) {
-                means = Statistics::channel_means(encoder, tap, &pass)?.pop();
-            }
-            values.push(bound.evaluate(encoder, &pass, Some(image))?.value);
-        }
-        Ok(Seen::new(values, means))
-    }
+/// A share of what is above 0.
+fn ratio(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| part / whole)
+}
 
-    /// The channel means of a tap on a picture without transforms.
-    fn means(&self, tap: TapId, image: &Tensor) -> Result<Vec<f64>> {
-        let side = image.dim(2)?;
-        let view = View::new(self.model, side, &[tap]);
-        let seen = view.warp(as_it_is(&view, side)).forward(image)?;
-        let pass = self.model.encoder.forward(&seen, &[tap])?;
-        Ok(Statistics::channel_means(&self.model.encoder, tap, &pass)?.remove(0))
-    }
+/// How the unit stands among the channels of its tap, and how each of them responds.
+fn stand(unit: UnitRead, channels: &[f64], usual: &Statistics) -> (Option<Selectivity>, Vec<f32>) {
+    let sign = unit.weight.signum();
+    let z = channels.iter().enumerate();
+    let z: Vec<Option<f64>> = z.map(|(channel, &value)| usual.z(channel, value)).collect();
+    let response = z.iter().map(|z| z.unwrap_or_default() as f32).collect();
+    let selectivity = z[unit.unit].map(|own| Selectivity {
+        z: sign * own,
+        rank: 1 + z
+            .iter()
+            .flatten()
+            .filter(|&other| sign * other > sign * own)
+            .count(),
+        of: z.iter().flatten().count(),
+        statistics: usual.source.clone(),
+    });
+    (selectivity, response)
+}
 
-    /// How all units of a unit's tap respond to the picture, and how the unit itself stands among
-    /// them; `means` are those of the tap, where they are known.
-    fn response(
-        &self,
-        (weight, name, unit): (f32, &str, usize),
-        image: &Tensor,
-        means: Option<Vec<f64>>,
-    ) -> Result<Option<(Selectivity, Vec<f32>)>> {
-        let Some(tap) = self.model.encoder.find(name) else {
-            return Ok(None);
-        };
-        let sign = f64::from(weight.signum());
-        let means = match means {
-            Some(means) => means,
-            None => self.means(tap, image)?,
-        };
-        let statistics = self.statistics(tap, image.dim(2)?)?;
-        let z = |(channel, &value): (usize, &f64)| statistics.z(channel, value);
-        let z: Vec<f64> = means.iter().enumerate().map(z).collect();
-        let own = sign * z[unit];
-        let selectivity = Selectivity {
-            z: own,
-            rank: 1 + z.iter().filter(|&&other| sign * other > own).count(),
-            of: z.len(),
-            statistics: statistics.source.clone(),
-        };
-        let response = z.into_iter().map(|z| z as f32).collect();
-        Ok(Some((selectivity, response)))
+/// # Errors
+/// When the run is to stop: numbers can be measured again.
+fn go_on(watch: &dyn Watch) -> Result<()> {
+    if watch.should_stop() {
+        bail!(Interrupted, "stopped while it was measured");
     }
-
-    /// The usual responses of a tap's units: shipped, or measured once on noise of this size.
-    fn statistics(&self, tap: TapId, side: usize) -> Result<Arc<Statistics>> {
-        let mut known = self
-            .statistics
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(statistics) = known.get(&(tap, side)) {
-            return Ok(statistics.clone());
-        }
-        let statistics = match self.model.statistics(tap) {
-            Some(shipped) => shipped,
-            None => self.measure_on_noise(tap, side)?,
-        };
-        let statistics = Arc::new(statistics);
-        known.insert((tap, side), statistics.clone());
-        Ok(statistics)
-    }
-
-    fn measure_on_noise(&self, tap: TapId, side: usize) -> Result<Statistics> {
-        let parameterisation = Parameterisation::new(Basis::Fourier { decay: 1.0 }, side);
-        let mut images = Vec::new();
-        for index in 0..NOISE_IMAGES {
-            let mut stream = Key::new(0, "noise", 0).stream(Purpose::Statistics, index);
-            let parameters = parameterisation.initial(&mut stream, self.model.encoder.dtype())?;
-            let image = parameterisation.image(&(parameters * NOISE_CONTRAST)?)?;
-            images.push(self.means(tap, &image)?);
-        }
-        Ok(Statistics::of(
-            &images,
-            format!("{NOISE_IMAGES} images of 1/f noise"),
-        ))
-    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoder::tap::TapId;
+    use crate::objective::Position;
 
     #[test]
     fn more_steps_are_measured_under_more_transforms() {
         let counts = [0, 1, 128, 159, 160, 512, 2048, 100_000].map(draws);
         assert_eq!(counts, [4, 4, 4, 4, 5, 16, 64, 64]);
+    }
+
+    #[test]
+    fn what_is_not_above_zero_has_no_share() {
+        assert_eq!(ratio(1.0, 2.0), Some(0.5));
+        assert_eq!([ratio(-2.0, -1.0), ratio(0.0, 0.0)], [None, None]);
+    }
+
+    fn read(weight: f64, unit: usize) -> UnitRead {
+        UnitRead {
+            weight,
+            tap: TapId(0),
+            unit,
+            position: Position::Mean,
+        }
+    }
+
+    /// The third never varied, and would outrank all others by a division by nearly nothing.
+    #[test]
+    fn a_unit_that_never_varies_has_no_rank_and_takes_none() {
+        let images = [vec![0.0, 2.0, 0.0], vec![2.0, 0.0, 0.0]];
+        let usual = Statistics::of(&images, "two images");
+        let (selectivity, response) = stand(read(1.0, 0), &[3.0, 4.0, 0.5], &usual);
+        let selectivity = selectivity.unwrap();
+        assert_eq!(
+            (selectivity.z, selectivity.rank, selectivity.of),
+            (2.0, 2, 2)
+        );
+        assert_eq!(response, [2.0, 3.0, 0.0]);
+        assert_eq!(stand(read(1.0, 2), &[3.0, 4.0, 0.5], &usual).0, None);
+        let (least, _) = stand(read(-1.0, 0), &[-3.0, 4.0, 0.5], &usual);
+        let least = least.unwrap();
+        assert_eq!((least.z, least.rank, least.of), (4.0, 1, 2));
     }
 }

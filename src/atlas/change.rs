@@ -1,5 +1,7 @@
 //! What is asked of an atlas that was begun before, and how that differs from its plan.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -10,7 +12,17 @@ use crate::model::Model;
 use crate::recipe::{Recipe, Request};
 
 /// What the weights were called, which decides nothing but what a recipe says.
-const WEIGHTS_NAME: &str = "model.name";
+pub(super) const WEIGHTS_NAME: &str = "model.name";
+
+const UNITS: &str = "units";
+
+/// What all pictures of a part share, from wherever the weights lie.
+fn of_any_unit(part: &Part) -> Recipe {
+    let mut recipe = part.recipe.clone();
+    recipe.objective = recipe.objective.of_channel(0);
+    recipe.model.name.clear();
+    recipe
+}
 
 impl Plan {
     /// The recipe of the first picture.
@@ -36,33 +48,50 @@ impl Plan {
     /// its device open.
     ///
     /// # Errors
-    /// When the plan has no units.
-    pub fn complete(&self, request: Request) -> Result<Request> {
+    /// When the plan has no units, or not the model's.
+    pub fn complete(&self, request: Request, model: &Model) -> Result<Request> {
         let recipe = self.first()?;
-        // Where it differs between taps it was left to them.
-        let steps = recipe.redirect_steps;
-        let is_common = |part: &Part| part.recipe.redirect_steps == steps;
-        let redirect_steps = self.parts.iter().all(is_common).then_some(steps);
         let units = self.parts.iter().map(|part| part.units.to_string());
-        Ok(Request {
-            units: if request.units.is_empty() {
-                units.collect()
-            } else {
-                request.units
-            },
+        let units: Vec<String> = units.collect();
+        let completed = Request {
+            units: units.clone(),
             negative: request.negative || self.negative,
             variants: request.variants.or(Some(self.variants)),
-            preset: request.preset.or_else(|| Some(recipe.preset.clone())),
+            preset: request.preset.clone().or(Some(recipe.preset.clone())),
             steps: request.steps.or(Some(recipe.steps)),
             learning_rate: request.learning_rate.or(Some(recipe.learning_rate)),
             size: request.size.or(Some(recipe.size)),
             seed: request.seed.or(Some(recipe.seed)),
             basis: request.basis.or(Some(recipe.basis)),
-            redirect_steps: request.redirect_steps.or(redirect_steps),
-            checkpoints: request.checkpoints,
             scale: request.scale.or(Some(recipe.scale)),
-            device: request.device,
-            dtype: request.dtype,
+            ..request.clone()
+        };
+        let redirect_steps = match request.redirect_steps {
+            Some(steps) => Some(steps),
+            None => self.redirect_steps(&completed, model)?,
+        };
+        Ok(Request {
+            units: if request.units.is_empty() {
+                units
+            } else {
+                request.units
+            },
+            redirect_steps,
+            ..completed
+        })
+    }
+
+    /// What was asked for; nothing where each tap has what it gets by itself. `request` is for the plan and
+    /// leaves it open.
+    fn redirect_steps(&self, request: &Request, model: &Model) -> Result<Option<usize>> {
+        let by_itself = Self::new(request, model)?;
+        let steps = |plan: &Self| -> Vec<usize> {
+            let parts = plan.parts.iter();
+            parts.map(|part| part.recipe.redirect_steps).collect()
+        };
+        Ok(match steps(&by_itself) == steps(self) {
+            true => None,
+            false => Some(self.first()?.redirect_steps),
         })
     }
 
@@ -85,19 +114,56 @@ impl Plan {
         Ok(())
     }
 
-    /// Checks that `asked` is this plan. Weights may lie elsewhere by now.
+    /// The same plan, of weights of another name.
+    #[must_use]
+    pub fn of_weights(mut self, name: &str) -> Self {
+        for part in &mut self.parts {
+            name.clone_into(&mut part.recipe.model.name);
+        }
+        self
+    }
+
+    /// Whether the two make the same pictures, from wherever the weights lie.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.clone().of_weights("") == other.clone().of_weights("")
+    }
+
+    /// Whether `asked` makes all pictures of this plan and others, of more units.
+    pub fn grows_into(&self, asked: &Self) -> bool {
+        let is_kept = |own: &Part| {
+            let mut others = asked.parts.iter();
+            let other = others.find(|other| other.units.tap == own.units.tap);
+            other.is_some_and(|other| of_any_unit(own) == of_any_unit(other))
+        };
+        let of_all = |plan: &Self| (plan.percept.clone(), plan.variants, plan.negative);
+        of_all(self) == of_all(asked)
+            && self.parts.iter().all(is_kept)
+            && self.is_of_fewer_units(asked)
+    }
+
+    fn is_of_fewer_units(&self, other: &Self) -> bool {
+        let units: HashSet<(&str, usize)> = other.units().collect();
+        self.units().all(|unit| units.contains(&unit)) && self.units().count() < units.len()
+    }
+
+    /// Checks that `asked` is this plan, or the same of more units. Weights may lie elsewhere by now.
     ///
     /// # Errors
     /// When it is another: says field by field what differs.
-    pub fn check_same(&self, asked: &Self) -> Result<()> {
-        let differences = self.differences(asked)?.into_iter();
-        let differences: Vec<String> = differences
-            .filter(|(name, ..)| name != WEIGHTS_NAME)
-            .map(|(name, old, new)| format!("{name} was {old}, and is now {new}"))
-            .collect();
-        if differences.is_empty() {
+    pub fn check_asked(&self, asked: &Self) -> Result<()> {
+        if self.is_same(asked) || self.grows_into(asked) {
             return Ok(());
         }
+        let may_differ = |name: &str| match name {
+            WEIGHTS_NAME => true,
+            UNITS => self.is_of_fewer_units(asked),
+            _ => false,
+        };
+        let differences = self.differences(asked)?.into_iter();
+        let differences: Vec<String> = differences
+            .filter(|(name, ..)| !may_differ(name))
+            .map(|(name, old, new)| format!("{name} was {old}, and is now {new}"))
+            .collect();
         bail!(
             Request,
             "the atlas was begun with another plan: {}; take back what differs to go on, or give another --out",
@@ -129,7 +195,7 @@ impl Plan {
         let units = self.parts.iter().map(|part| part.units.to_string());
         let mut fields = vec![
             ("percept's version".to_owned(), self.percept.clone()),
-            ("units".to_owned(), units.collect::<Vec<_>>().join(" ")),
+            (UNITS.to_owned(), units.collect::<Vec<_>>().join(" ")),
             ("variants".to_owned(), self.variants.to_string()),
             ("negative".to_owned(), self.negative.to_string()),
         ];
@@ -195,9 +261,9 @@ mod tests {
     fn a_plan_completes_a_request_to_itself_and_names_what_differs() {
         let model = Model::load("mini", Options::default()).unwrap();
         let begun = plan(&model, request());
-        let again = plan(&model, begun.complete(Request::default()).unwrap());
+        let again = plan(&model, begun.complete(Request::default(), &model).unwrap());
         assert_eq!(again, begun);
-        begun.check_same(&again).unwrap();
+        begun.check_asked(&again).unwrap();
         for (change, says) in [
             (
                 Request {
@@ -205,6 +271,21 @@ mod tests {
                     ..Request::default()
                 },
                 "units was layer4:0..3 layer4.0.sum:7, and is now layer4:0..4",
+            ),
+            (
+                Request {
+                    units: vec!["layer4:2,1,0".into(), "layer4.0.sum:7".into()],
+                    ..Request::default()
+                },
+                "plan: units was layer4:0..3 layer4.0.sum:7, and is now layer4:2,1,0 layer4.0.sum:7;",
+            ),
+            (
+                Request {
+                    units: vec!["layer4:0..4".into(), "layer4.0.sum:7".into()],
+                    steps: Some(5),
+                    ..Request::default()
+                },
+                "plan: steps was 4, and is now 5;",
             ),
             (
                 Request {
@@ -237,17 +318,50 @@ mod tests {
                 "objective of layer4 was layer4:0, and is now layer4:0 - 10*l2",
             ),
         ] {
-            let asked = plan(&model, begun.complete(change).unwrap());
-            let error = begun.check_same(&asked).unwrap_err().to_string();
+            let asked = plan(&model, begun.complete(change, &model).unwrap());
+            let error = begun.check_asked(&asked).unwrap_err().to_string();
             assert!(error.contains(says), "{says:?} is not in {error:?}");
         }
         let mut other = begun.clone();
         for part in &mut other.parts {
             part.recipe.model.name = "elsewhere".into();
         }
-        begun.check_same(&other).unwrap();
+        begun.check_asked(&other).unwrap();
         other.parts[0].recipe.model.sha256 = "other".into();
-        let error = begun.check_same(&other).unwrap_err().to_string();
+        let error = begun.check_asked(&other).unwrap_err().to_string();
         assert!(error.contains("model.sha256 was "), "{error}");
+    }
+
+    #[test]
+    fn a_plan_grows_into_one_of_more_units_that_is_as_if_it_was_asked_for_at_once() {
+        let model = Model::load("mini", Options::default()).unwrap();
+        let begun = plan(&model, request());
+        let more = |units: &[&str]| Request {
+            units: units.iter().map(|&text| text.into()).collect(),
+            ..Request::default()
+        };
+        for units in [
+            &["layer4:0..4", "layer4.0.sum:7"][..],
+            &["layer3:1", "layer4.0.sum:7,8", "layer4:5,0..3"],
+        ] {
+            let grown = plan(&model, begun.complete(more(units), &model).unwrap());
+            begun.check_asked(&grown).unwrap();
+            assert!(begun.grows_into(&grown) && !grown.grows_into(&begun));
+            let at_once = Request {
+                units: more(units).units,
+                ..request()
+            };
+            assert_eq!(grown, plan(&model, at_once));
+        }
+        // What was asked for at first holds for taps that come later.
+        let unlike = Request {
+            redirect_steps: Some(3),
+            ..request()
+        };
+        let begun = plan(&model, unlike);
+        let units = ["layer4:0..3", "layer4.0.sum:7", "layer3:0"];
+        let grown = plan(&model, begun.complete(more(&units), &model).unwrap());
+        assert_eq!(grown.parts[2].recipe.redirect_steps, 3);
+        assert!(begun.grows_into(&grown));
     }
 }

@@ -100,6 +100,7 @@ mod tests {
         let tap = |name: &str, units| Tap {
             name: name.to_owned(),
             units,
+            options: None,
         };
         Flags::parse(text, &[tap("layer4.5.sum", 2560), tap("stem", 40)])
     }

@@ -1,18 +1,56 @@
 //! Where an atlas's files lie.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::ErrorKind;
+
 use std::path::{Path, PathBuf};
 
 use super::journal::{self, Entry, Event};
 use super::plan::{Item, Plan};
+use super::shard::Shard;
+use super::within;
 use crate::backend::threads::map_images;
 use crate::error::{Context, Error, Result, bail};
 use crate::input::digest;
+use crate::output::file::is_missing;
+use crate::output::temporary;
 
 const PICTURES: &str = "pictures";
 const RESPONSES: &str = "responses";
+const JOURNALS: &str = "journal";
+
+/// The ending of a journal's folder of files in the making.
+const PENDING: &str = "pending";
+
+/// The shards that began.
+pub fn begun(events: &[Event]) -> Vec<Shard> {
+    let shard = |event: &Event| match event {
+        Event::Begin { shard, .. } => Some(*shard),
+        _ => None,
+    };
+    events.iter().filter_map(shard).collect()
+}
+
+/// The digest of a plan, with those of all plans that grew into it.
+fn with_parts<'a>(
+    plan: String,
+    events: impl Iterator<Item = &'a Event> + Clone,
+) -> HashSet<String> {
+    let mut plans = HashSet::from([plan]);
+    loop {
+        let known = plans.len();
+        for event in events.clone() {
+            if let Event::Grow { from, to } = event
+                && plans.contains(to)
+            {
+                plans.insert(from.clone());
+            }
+        }
+        if plans.len() == known {
+            return plans;
+        }
+    }
+}
 
 /// An atlas's folder.
 #[derive(Debug, Clone)]
@@ -47,7 +85,7 @@ impl Folder {
 
     /// The folder of the journals.
     pub fn journals(&self) -> PathBuf {
-        self.0.join("journal")
+        self.0.join(JOURNALS)
     }
 
     /// The journal of this name.
@@ -55,14 +93,41 @@ impl Folder {
         self.journals().join(format!("{name}.jsonl"))
     }
 
-    /// The folder for the files in the making of the journal of this name.
-    pub fn pending(&self, name: &str) -> PathBuf {
-        self.journals().join(format!("{name}.pending"))
+    /// Makes the folder for the files in the making of the journal of this name.
+    ///
+    /// # Errors
+    /// When the system refuses, or a link lies on the way.
+    pub fn make_pending(&self, name: &str) -> Result<PathBuf> {
+        within::make(&self.0, &format!("{JOURNALS}/{name}.{PENDING}"))
     }
 
-    /// The folders of a tap's files.
-    pub fn of_tap(&self, tap: &str) -> [PathBuf; 2] {
-        [PICTURES, RESPONSES].map(|name| self.0.join(name).join(tap))
+    /// Makes the folders of a tap's files.
+    ///
+    /// # Errors
+    /// When the system refuses, or a link lies on the way.
+    pub fn make_for_tap(&self, tap: &str) -> Result<[PathBuf; 2]> {
+        let make = |name: &str| within::make(&self.0, &format!("{name}/{tap}"));
+        Ok([make(PICTURES)?, make(RESPONSES)?])
+    }
+
+    /// Makes the folder of the journals, and removes what processes that died have left half written there.
+    ///
+    /// # Errors
+    /// When the system refuses, or a link lies on the way.
+    pub fn make_journals(&self) -> Result<()> {
+        let folder = within::make(&self.0, JOURNALS)?;
+        let entries = fs::read_dir(&folder);
+        let entries = entries.map_err(|source| Error::io("cannot read", &folder, source))?;
+        for entry in entries.flatten() {
+            let is_pending = entry
+                .path()
+                .extension()
+                .is_some_and(|ending| ending == PENDING);
+            if is_pending && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                temporary::sweep(&entry.path());
+            }
+        }
+        Ok(())
     }
 
     /// Where a picture's files lie.
@@ -75,6 +140,14 @@ impl Folder {
         }
     }
 
+    /// Whether pictures of a plan, which may be lost, were rendered or brought here.
+    pub fn has_begun(&self) -> bool {
+        let journals = self.journal_files().unwrap_or_default();
+        journals
+            .iter()
+            .any(|path| journal::read(path).is_ok_and(|events| !events.is_empty()))
+    }
+
     /// The plan that the atlas was begun with; none where there is no atlas.
     ///
     /// # Errors
@@ -85,49 +158,62 @@ impl Folder {
             Ok(text) => Plan::from_json(&text)
                 .context(|| format!("cannot go on with {}", path.display()))
                 .map(Some),
-            Err(source)
-                if matches!(
-                    source.kind(),
-                    ErrorKind::NotFound | ErrorKind::NotADirectory
-                ) =>
-            {
-                Ok(None)
-            }
+            Err(source) if is_missing(source.kind()) => Ok(None),
             Err(source) => Err(Error::io("cannot read", &path, source)),
         }
     }
 
-    /// What every journal of the folder holds, for the plan of this digest.
+    /// What every journal of the folder holds, for this plan and those that grew into it.
     ///
     /// # Errors
     /// When one cannot be read, or is of another plan.
-    pub fn events(&self, plan: &str) -> Result<Vec<Event>> {
+    pub fn events(&self, plan: &Plan) -> Result<Vec<Event>> {
+        let paths = self.journal_files()?;
+        let journals = paths.iter().map(|path| journal::read(path));
+        let journals: Vec<Vec<Event>> = journals.collect::<Result<_>>()?;
+        let plans = with_parts(plan.digest()?, journals.iter().flatten());
+        for (path, events) in paths.iter().zip(&journals) {
+            let is_foreign = |event: &Event| match event {
+                Event::Begin { plan, .. } => !plans.contains(plan),
+                _ => false,
+            };
+            if events.iter().any(is_foreign) {
+                bail!(
+                    Input,
+                    "{} is the journal of another plan: take it away, or begin another atlas",
+                    path.display()
+                );
+            }
+        }
+        Ok(journals.into_iter().flatten().collect())
+    }
+
+    /// The shards in which the plan was rendered until now, those that began several times as often; none
+    /// where there is no journal.
+    ///
+    /// # Errors
+    /// When a journal cannot be read, or is of another plan.
+    pub fn begun(&self, plan: &Plan) -> Result<Vec<Shard>> {
+        Ok(begun(&self.events(plan)?))
+    }
+
+    /// The journals that there are.
+    fn journal_files(&self) -> Result<Vec<PathBuf>> {
         let folder = self.journals();
         let unreadable = |source| Error::io("cannot read", &folder, source);
         let mut paths = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(unreadable)? {
+        let entries = match fs::read_dir(&folder) {
+            Err(source) if is_missing(source.kind()) => return Ok(paths),
+            entries => entries.map_err(unreadable)?,
+        };
+        for entry in entries {
             let path = entry.map_err(unreadable)?.path();
             if path.extension().is_some_and(|ending| ending == "jsonl") {
                 paths.push(path);
             }
         }
         paths.sort();
-        let mut events = Vec::new();
-        for path in paths {
-            for event in journal::read(&path)? {
-                if let Event::Begin { plan: other, .. } = &event
-                    && other != plan
-                {
-                    bail!(
-                        Input,
-                        "{} is the journal of another plan: take it away, or begin another atlas",
-                        path.display()
-                    );
-                }
-                events.push(event);
-            }
-        }
-        Ok(events)
+        Ok(paths)
     }
 
     /// The plan's pictures that are done: a journal says so, and their files are in their places with
@@ -136,12 +222,7 @@ impl Folder {
     /// # Errors
     /// When a journal cannot be read, or is of another plan.
     pub fn done(&self, plan: &Plan) -> Result<HashMap<Item, Entry>> {
-        let mut known: HashMap<Item, Entry> = HashMap::new();
-        for event in self.events(&plan.digest()?)? {
-            if let Event::Done(entry) = event {
-                known.insert(entry.item.clone(), entry);
-            }
-        }
+        let mut known = self.recorded(plan)?;
         let known: Vec<Entry> = plan
             .items()
             .filter_map(|item| known.remove(&item))
@@ -149,6 +230,19 @@ impl Folder {
         let held = map_images(known, |_, entry| self.holds(&entry).then_some(entry));
         let held = held.into_iter().flatten();
         Ok(held.map(|entry| (entry.item.clone(), entry)).collect())
+    }
+
+    /// What the journals say is done, whatever lies in its place.
+    ///
+    /// # Errors
+    /// When a journal cannot be read, or is of another plan.
+    pub fn recorded(&self, plan: &Plan) -> Result<HashMap<Item, Entry>> {
+        let events = self.events(plan)?.into_iter();
+        let entries = events.filter_map(|event| match event {
+            Event::Done(entry) => Some((entry.item.clone(), entry)),
+            _ => None,
+        });
+        Ok(entries.collect())
     }
 
     /// Whether a picture's files are in their places, with the bytes that they had when it was

@@ -19,7 +19,6 @@ use crate::ascent::quality::Quality;
 use crate::encoder::tap::TapId;
 use crate::error::{Error, Kind, Result, bail};
 use crate::model::Model;
-use crate::model::mini::Answers;
 use crate::output::sidecar::PictureEntry;
 use crate::recipe::Recipe;
 
@@ -33,14 +32,8 @@ const ENOUGH_PICTURES: usize = 16;
 #[derive(Deserialize)]
 struct Sidecar {
     recipe: Recipe,
-    unit: Option<Unit>,
     picture: PictureEntry,
     quality: Quality,
-}
-
-#[derive(Deserialize)]
-struct Unit {
-    answers: Option<Answers>,
 }
 
 /// What is known of each unit that has a picture, in the plan's order, and what all share.
@@ -69,6 +62,11 @@ pub fn gather(
                 continue;
             };
             let mut record = record(folder, items)?;
+            if let Some(answers) = model.answers(&record.tap, channel) {
+                record.words = answers.words;
+                record.drawings = answers.drawings;
+                record.line_art = answers.line_art;
+            }
             record.statistics = statistics.as_ref().map(|statistics| {
                 let (mean, sd) = statistics.of_channel(channel);
                 Moments { mean, sd }
@@ -100,16 +98,9 @@ fn record(folder: &Folder, items: &[&Item]) -> Result<Record> {
     for item in items {
         let Sidecar {
             recipe,
-            unit,
             picture,
             quality,
         } = sidecar(&folder.files(item).sidecar)?;
-        let answers = unit.and_then(|unit| unit.answers);
-        if let Some(answers) = answers {
-            record.words = answers.words;
-            record.drawings = answers.drawings;
-            record.line_art = answers.line_art;
-        }
         record.pictures.push(Picture {
             shows: match item.negative {
                 true => Shows::Negative,
@@ -186,6 +177,7 @@ fn header(model: &Model, plan: &Plan) -> Result<Header> {
         Ok(Tap {
             name: tap.name.clone(),
             units: tap.channels,
+            options: part.recipe.options(model)?,
         })
     };
     Ok(Header {

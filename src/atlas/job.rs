@@ -10,7 +10,7 @@ use ndarray::ArrayView1;
 use ndarray_npy::WriteNpyExt;
 
 use super::folder::Folder;
-use super::journal::{Entry, Event};
+use super::journal::{Busy, Entry, Event};
 use super::plan::{Item, Plan};
 use super::queue::{Queue, Task};
 use super::shard::Shard;
@@ -52,18 +52,20 @@ pub struct Outcome {
 
 impl Work {
     /// Opens a share of the plan in a folder, which is made where it is missing, and looks what is
-    /// done: what a journal says and the folder still holds.
+    /// done: what a journal says and the folder still holds. A folder whose plan is a part of this one gets
+    /// this one.
     ///
     /// # Errors
     /// When the folder cannot be written to, holds another plan, or another process is at work on
-    /// this share.
+    /// this share, or on any where the plan has to grow.
     pub fn open(folder: Folder, plan: Plan, shard: Shard) -> Result<Self> {
-        let writer = Writer::open(folder, &plan, &shard.name())?;
+        let known = folder.plan()?;
+        folder.check_places(known.as_ref().unwrap_or(&plan), &items_of(&plan, shard))?;
+        let writer = Writer::open(folder, &plan, &shard.name(), Busy::Refuse)?;
+        let plan = writer.plan().clone();
         let done = writer.folder().done(&plan)?;
-        let own = plan.units().enumerate();
-        let own = own.filter(|(index, _)| shard.takes(*index));
-        let own = own.flat_map(|(_, (tap, channel))| plan.items_of(tap, channel));
-        let left = own.filter(|item| !done.contains_key(item)).collect();
+        let mut left = items_of(&plan, shard);
+        left.retain(|item| !done.contains_key(item));
         Ok(Self {
             writer,
             plan,
@@ -98,9 +100,20 @@ impl Work {
     /// then the job goes on without it.
     ///
     /// # Errors
-    /// When the folder can no longer be written to, or `report` stopped it. What was done is kept,
-    /// and a later run goes on from there.
+    /// When the folder can no longer be written to, when its plan or journal was removed or replaced
+    /// meanwhile, or `report` stopped it. What was done is kept, and a later run goes on from there.
     pub fn run(
+        &mut self,
+        renderer: &Renderer,
+        batch: usize,
+        report: &dyn Report,
+    ) -> Result<Outcome> {
+        let outcome = self.render(renderer, batch, report);
+        self.writer.check_in_place()?;
+        outcome
+    }
+
+    fn render(
         &mut self,
         renderer: &Renderer,
         batch: usize,
@@ -137,7 +150,7 @@ impl Work {
             }
             let recipes: Vec<&Recipe> = tasks.iter().map(|task| &task.recipe).collect();
             let keep = || {
-                let kept = keep_all(&self.writer, std::mem::take(&mut climbed));
+                let kept = keep_all(&self.writer, std::mem::take(&mut climbed), report);
                 until.is_refused.store(kept.1.is_err(), Ordering::Relaxed);
                 kept
             };
@@ -149,6 +162,7 @@ impl Work {
                         outcome.rendered += 1;
                         self.done.insert(task.item, entry);
                     }
+                    Err(error) if error.kind() == Kind::Interrupted => is_stopped = true,
                     Err(error) => failed.push((task, error)),
                 }
             }
@@ -182,6 +196,14 @@ impl Work {
         outcome.seconds = start.elapsed().as_secs_f64();
         Ok(outcome)
     }
+}
+
+/// A share of a plan's pictures, in its order.
+fn items_of(plan: &Plan, shard: Shard) -> Vec<Item> {
+    let own = plan.units().enumerate();
+    let own = own.filter(|(index, _)| shard.takes(*index));
+    own.flat_map(|(_, (tap, channel))| plan.items_of(tap, channel))
+        .collect()
 }
 
 /// Follows an ascent, whose pictures are of no use when the disk has refused those before.
@@ -219,13 +241,14 @@ fn beside<A: Send, B>(other: impl FnOnce() -> A + Send, own: impl FnOnce() -> B)
 }
 
 /// Measures pictures and puts their files in their places; says what became of each, and what the disk
-/// refused: for one as for all.
+/// refused: for one as for all. Those that `watch` stops before they are measured are left out.
 fn keep_all(
     writer: &Writer,
     climbed: Vec<(Task, Climbed)>,
+    watch: &dyn Watch,
 ) -> (Vec<(Task, Result<Entry>)>, Result<()>) {
     let kept = map_images(climbed, |_, (task, climbed)| {
-        let entry = keep(writer, &task.item, climbed);
+        let entry = keep(writer, &task.item, climbed, watch);
         (task, entry)
     });
     let mut disk = writer.settle();
@@ -243,13 +266,16 @@ fn keep_all(
 }
 
 /// Measures a picture and has its files written.
-fn keep(writer: &Writer, item: &Item, climbed: Climbed) -> Result<Entry> {
-    let made = climbed.measure()?;
+fn keep(writer: &Writer, item: &Item, climbed: Climbed, watch: &dyn Watch) -> Result<Entry> {
+    let made = climbed.measure(watch)?;
+    let Some(measured) = made.measured() else {
+        bail!(Interrupted, "{item} was stopped before it was measured");
+    };
     let name = writer.folder().files(item).picture;
     let (picture, described) = made.picture(&name)?;
     let bytes = Bytes {
         sidecar: made.lasting_sidecar(described)?,
-        response: npy(&made.measured().response)?,
+        response: npy(&measured.response)?,
         picture,
     };
     writer.put(item, &bytes, (made.seconds(), made.batch()))

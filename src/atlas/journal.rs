@@ -1,7 +1,7 @@
 //! What was done, a line a picture, each with a checksum; lines are only ever appended.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use super::shard::Shard;
 use super::spelled;
 use crate::error::{Error, Kind, Result, bail};
 use crate::input::sha256;
+use crate::output::file;
 
 /// A line of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,13 @@ pub enum Event {
         batch: usize,
         /// Threads of the pool.
         threads: usize,
+    },
+    /// The plan is about to be replaced by one that holds it and more units.
+    Grow {
+        /// The digest of the plan that was there.
+        from: String,
+        /// The digest of the plan that takes its place.
+        to: String,
     },
     /// A picture's files are in their places.
     Done(Entry),
@@ -52,7 +60,7 @@ pub struct Entry {
     pub sidecar: String,
     /// The SHA-256 of the response.
     pub response: String,
-    /// Seconds that its batch climbed.
+    /// Its share of the seconds that its batch climbed.
     pub seconds: f64,
     /// Pictures in that batch.
     pub batch: usize,
@@ -119,18 +127,38 @@ pub struct Journal {
     length: u64,
 }
 
+/// What to do while another process has a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Busy {
+    /// It is an error.
+    Refuse,
+    /// Wait for it.
+    Wait,
+}
+
 impl Journal {
     /// Opens or creates it, and cuts off what follows the last whole line: a line that was torn
     /// when its process died.
     ///
     /// # Errors
-    /// When another process has it open, or the system refuses.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// When another process has it open and that is not waited for, or the system refuses.
+    pub fn open(path: &Path, busy: Busy) -> Result<Self> {
         let refused = |source| Error::io("cannot write", path, source);
+        if path.is_symlink() {
+            bail!(
+                Request,
+                "{} is a link, and percept writes through none inside an atlas: put the file itself there",
+                path.display()
+            );
+        }
         let mut options = OpenOptions::new();
         let file = options.read(true).append(true).create(true).open(path);
         let file = file.map_err(refused)?;
-        match file.try_lock() {
+        let locked = match busy {
+            Busy::Refuse => file.try_lock(),
+            Busy::Wait => file.lock().map_err(TryLockError::Error),
+        };
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!(
                 Request,
@@ -169,6 +197,35 @@ impl Journal {
         }
         self.length += lines.len() as u64;
         Ok(())
+    }
+
+    /// Finds out whether what this process appended is still what the path leads to. Where nothing is there any
+    /// more, it is written again.
+    ///
+    /// # Errors
+    /// When it was removed or replaced.
+    pub fn check_in_place(&mut self) -> Result<()> {
+        let unreadable = |source| Error::io("cannot read", &self.path, source);
+        let mut own = Vec::new();
+        self.file.rewind().map_err(unreadable)?;
+        self.file.read_to_end(&mut own).map_err(unreadable)?;
+        match std::fs::read(&self.path) {
+            Ok(found) if found == own => Ok(()),
+            Ok(_) => bail!(
+                Input,
+                "{} was replaced or changed while this ran: look who else writes there; pictures that it does not list any more are rendered again",
+                self.path.display()
+            ),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {
+                file::stage(&self.path, &own)?.finish()?;
+                bail!(
+                    Input,
+                    "{} was removed while this ran, and is written again: look who removed it",
+                    self.path.display()
+                )
+            }
+            Err(source) => Err(unreadable(source)),
+        }
     }
 
     fn cut(&mut self) -> io::Result<()> {

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::record::Record;
 use crate::error::{Error, Kind, Result};
+use crate::input::sha256;
 use crate::recipe::ModelEntry;
 
 /// The version of the layouts of `manifest.json` and `units.parquet`. A reader of one version can
@@ -30,6 +33,9 @@ pub struct Tap {
     pub name: String,
     /// Units that it has in the model.
     pub units: usize,
+    /// The options with which `percept render` makes the pictures of its units; `None` where none do.
+    #[serde(default)]
+    pub options: Option<Vec<String>>,
 }
 
 /// The file.
@@ -49,9 +55,12 @@ pub struct Manifest<'a> {
     pub taps: Vec<TapCount<'a>>,
     /// What there is.
     pub counts: Counts,
-    /// The files beside it that hold the data, by name.
-    pub files: BTreeMap<&'a str, FileEntry>,
+    /// The files that were published with it, by name.
+    pub files: &'a Files,
 }
+
+/// What was published, by its path in the atlas' folder with `/` between the parts.
+pub type Files = BTreeMap<String, FileEntry>;
 
 /// A tap, and how much of it is in the atlas.
 #[derive(Debug, Serialize)]
@@ -83,12 +92,14 @@ pub struct Counts {
     pub with_near_weights: usize,
     /// Units with neighbours by response.
     pub with_near_responses: usize,
+    /// Units that never open on their picture.
+    pub never_opened: usize,
     /// Units with a content note.
     pub flagged: usize,
 }
 
 /// A file of the atlas.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
     /// Its SHA-256.
     pub sha256: String,
@@ -96,13 +107,42 @@ pub struct FileEntry {
     pub bytes: usize,
 }
 
+impl FileEntry {
+    /// Of a file that holds this.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self {
+            sha256: sha256(bytes),
+            bytes: bytes.len(),
+        }
+    }
+}
+
+/// What a manifest says of the files that were published with it.
+#[derive(Debug)]
+pub enum Listed {
+    /// What they are.
+    Files(Files),
+    /// The version of percept that wrote it listed only some.
+    Some(Files),
+}
+
+/// What publishing needs of a manifest, and what tells one from another file of this name.
+#[derive(Deserialize)]
+struct Stored {
+    schema: u32,
+    #[serde(rename = "percept")]
+    _percept: String,
+    #[serde(rename = "model")]
+    _model: IgnoredAny,
+    #[serde(rename = "counts")]
+    _counts: IgnoredAny,
+    files: Files,
+    digest: Option<String>,
+}
+
 impl<'a> Manifest<'a> {
-    /// Of these records, with the data files that go with it.
-    pub fn new(
-        header: &'a Header,
-        records: &'a [Record],
-        files: BTreeMap<&'a str, FileEntry>,
-    ) -> Self {
+    /// Of these records, with the files that are published with it.
+    pub fn new(header: &'a Header, records: &'a [Record], files: &'a Files) -> Self {
         let tap = |tap: &'a Tap| TapCount {
             name: &tap.name,
             units: tap.units,
@@ -120,20 +160,52 @@ impl<'a> Manifest<'a> {
         }
     }
 
-    /// The file's text.
+    /// The file's text; its last key is the digest of all the others.
     ///
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn to_json(&self) -> Result<String> {
-        let text = serde_json::to_string_pretty(self).map_err(|source| {
-            Error::new(Kind::Internal, "cannot write a manifest").caused_by(source)
-        })?;
+        #[derive(Serialize)]
+        struct Digested<'a> {
+            #[serde(flatten)]
+            manifest: &'a Manifest<'a>,
+            digest: String,
+        }
+
+        let failed =
+            |source| Error::new(Kind::Internal, "cannot write a manifest").caused_by(source);
+        let text = serde_json::to_string(self).map_err(failed)?;
+        let value: Value = serde_json::from_str(&text).map_err(failed)?;
+        let digested = Digested {
+            manifest: self,
+            digest: sha256(value.to_string().as_bytes()),
+        };
+        let text = serde_json::to_string_pretty(&digested).map_err(failed)?;
         Ok(text + "\n")
     }
 }
 
+/// What a manifest lists; none where the text is not a manifest as percept wrote it.
+pub fn listed(text: &[u8]) -> Option<Listed> {
+    let mut value: Value = serde_json::from_slice(text).ok()?;
+    let Stored {
+        schema,
+        files,
+        digest,
+        ..
+    } = Stored::deserialize(&value).ok()?;
+    if schema != SCHEMA {
+        return None;
+    }
+    let Some(digest) = digest else {
+        return Some(Listed::Some(files));
+    };
+    value.as_object_mut()?.remove("digest");
+    (digest == sha256(value.to_string().as_bytes())).then_some(Listed::Files(files))
+}
+
 /// What the selectivity of a unit's pictures refers to.
-fn sources(record: &Record) -> impl Iterator<Item = &str> {
+pub fn sources(record: &Record) -> impl Iterator<Item = &str> {
     let pictures = record.pictures.iter();
     pictures.filter_map(|picture| Some(picture.quality.selectivity.as_ref()?.statistics.as_str()))
 }
@@ -157,7 +229,51 @@ impl Counts {
             with_examples: with(|r| !r.examples.is_empty()),
             with_near_weights: with(|r| !r.near_weights.is_empty()),
             with_near_responses: with(|r| !r.near_responses.is_empty()),
+            never_opened: with(|r| r.opened() == Some(false)),
             flagged: with(|r| r.flag.is_some()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::spec::Activation;
+
+    fn text() -> String {
+        let header = Header {
+            model: ModelEntry {
+                name: "mini".to_owned(),
+                sha256: "0".repeat(64),
+                activation: Activation::QuickGelu,
+            },
+            recipe: serde_json::json!({ "lr": 0.1, "decay": 1.0, "steps": 3 }),
+            taps: Vec::new(),
+        };
+        let files = Files::from([("index.html".to_owned(), FileEntry::of(b"page"))]);
+        Manifest::new(&header, &[], &files).to_json().unwrap()
+    }
+
+    #[test]
+    fn a_manifest_is_known_by_its_digest() {
+        let text = text();
+        let Some(Listed::Files(files)) = listed(text.as_bytes()) else {
+            panic!("{text}");
+        };
+        assert_eq!(files["index.html"], FileEntry::of(b"page"));
+        let changed = text.replace("\"bytes\": 4", "\"bytes\": 5");
+        assert_ne!(changed, text);
+        assert!(listed(changed.as_bytes()).is_none());
+        for foreign in ["", "[]", "{\"name\": \"web\", \"icons\": []}"] {
+            assert!(listed(foreign.as_bytes()).is_none());
+        }
+    }
+
+    #[test]
+    fn a_manifest_without_a_digest_is_a_former_versions() {
+        let mut value: Value = serde_json::from_str(&text()).unwrap();
+        value.as_object_mut().unwrap().remove("digest");
+        let former = listed(value.to_string().as_bytes());
+        assert!(matches!(former, Some(Listed::Some(_))));
     }
 }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
-use super::folder::{Files, Folder};
+use super::change::WEIGHTS_NAME;
+use super::folder::{self, Files, Folder};
 use super::job::in_order;
-use super::journal::{Entry, Event};
+use super::journal::{Busy, Entry, Event};
+use super::missing;
 use super::plan::{Item, Plan};
-use super::units::Units;
+use super::publish::check_unchanged;
 use super::writer::{Bytes, Writer};
 use crate::error::{Error, Result, bail};
 
@@ -20,6 +22,8 @@ const JOURNAL: &str = "merged";
 pub struct Merged {
     /// The plan of all its parts.
     pub plan: Plan,
+    /// Where its processes found the weights, each place once.
+    pub weights: Vec<String>,
     /// Pictures that are done, in the plan's order.
     pub entries: Vec<Entry>,
     /// Pictures that could not be made, and why.
@@ -28,97 +32,126 @@ pub struct Merged {
     pub brought: usize,
 }
 
-/// Brings the pictures of several folders of one plan into one, which may be among them or new.
+/// Brings the pictures of several folders of one plan into one, which may be among them or new. Weights are
+/// told by their digests, wherever the folders' processes found them: pictures and sidecars stay as they are,
+/// and the plan is that of `out`, or where there is none yet the first folder's.
 ///
 /// # Errors
 /// When the folders' plans differ, when pictures are missing from all of them, or when the system
 /// refuses; pictures that were brought by then stay.
 pub fn merge(folders: &[Folder], out: &Folder) -> Result<Merged> {
-    let plan = common_plan(folders)?;
-    let mut done: HashMap<Item, Entry> = match out.plan()? {
-        Some(_) => out.done(&plan)?,
-        None => HashMap::new(),
+    let parts = parts(folders)?;
+    let own = out.plan()?;
+    let (holder, plan) = match (&own, parts.first()) {
+        (Some(own), _) => (out, own),
+        (None, Some((folder, part))) => (*folder, part),
+        (None, None) => bail!(Request, "say which folders to merge"),
     };
+    for (folder, part) in &parts {
+        check_same((holder, plan), (folder, part))?;
+    }
+    if own.is_none() {
+        out.check_vacant()?;
+    }
+    check_unchanged(out.path())?;
     let mut failed = BTreeMap::new();
-    let mut writer = None;
-    let mut brought = 0;
-    for folder in folders {
-        for event in folder.events(&plan.digest()?)? {
+    let mut begun = Vec::new();
+    let mut found: HashMap<Item, (&Folder, Entry)> = HashMap::new();
+    for (folder, part) in &parts {
+        let events = folder.events(part)?;
+        begun.extend(folder::begun(&events));
+        for event in events {
             if let Event::Failed { item, error } = event {
                 failed.insert(item, error);
             }
         }
-        for entry in in_order(&plan, &folder.done(&plan)?) {
-            if done.contains_key(&entry.item) {
-                continue;
-            }
-            if writer.is_none() {
-                writer = Some(Writer::open(out.clone(), &plan, JOURNAL)?);
-            }
-            if let Some(writer) = &writer {
-                let bytes = read(&folder.files(&entry.item))?;
+        for (item, entry) in folder.done(part)? {
+            found.entry(item).or_insert((*folder, entry));
+        }
+    }
+    let mut done = match &own {
+        Some(own) => out.done(own)?,
+        None => HashMap::new(),
+    };
+    let mut brought = 0;
+    if found.keys().any(|item| !done.contains_key(item)) {
+        // Another process may be merging: it is waited for, and what it brought is there then.
+        let writer = Writer::open(out.clone(), plan, JOURNAL, Busy::Wait)?;
+        done = out.done(plan)?;
+        let brings = |item: &Item| found.contains_key(item) && !done.contains_key(item);
+        let new: Vec<Item> = plan.items().filter(brings).collect();
+        out.check_places(plan, &new)?;
+        for item in new {
+            if let Some((folder, entry)) = found.get(&item) {
+                let bytes = read(&folder.files(&item))?;
                 let how = (entry.seconds, entry.batch);
-                done.insert(entry.item.clone(), writer.put(&entry.item, &bytes, how)?);
+                done.insert(item.clone(), writer.put(&item, &bytes, how)?);
                 brought += 1;
             }
         }
-    }
-    if let Some(writer) = &writer {
         writer.settle()?;
+        writer.check_in_place()?;
     }
     failed.retain(|item, _| !done.contains_key(item));
-    let all = plan.items().count();
     let missing = plan.items();
     let missing = missing.filter(|item| !done.contains_key(item) && !failed.contains_key(item));
     let missing: Vec<Item> = missing.collect();
     if !missing.is_empty() {
         bail!(
             Input,
-            "{} of {all} pictures are in none of the folders: {}; run the shards that have not finished, then merge again",
+            "{} of {} pictures are in none of the folders: {}; run the shards that have not finished, then merge again",
             missing.len(),
-            spelled(&missing)
+            plan.items().count(),
+            missing::described(plan, &missing, &begun)
         );
     }
+    let mut weights: Vec<String> = Vec::new();
+    for plan in own.iter().chain(parts.iter().map(|(_, plan)| plan)) {
+        let name = &plan.first()?.model.name;
+        if !weights.contains(name) {
+            weights.push(name.clone());
+        }
+    }
     Ok(Merged {
-        entries: in_order(&plan, &done),
-        plan,
+        entries: in_order(plan, &done),
+        plan: plan.clone(),
+        weights,
         failed: failed.into_iter().collect(),
         brought,
     })
 }
 
-fn common_plan(folders: &[Folder]) -> Result<Plan> {
-    let mut common: Option<(&Folder, Plan)> = None;
-    for folder in folders {
-        let Some(plan) = folder.plan()? else {
-            bail!(
-                Input,
-                "there is no atlas in {}: it has no plan.json",
-                folder.path().display()
-            );
-        };
-        match &common {
-            None => common = Some((folder, plan)),
-            Some((_, known)) if *known == plan => {}
-            Some((first, known)) => {
-                let differences = known.differences(&plan)?.into_iter();
-                let differences: Vec<String> = differences
-                    .map(|(name, ours, theirs)| format!("{name} is {ours} and {theirs}"))
-                    .collect();
-                bail!(
-                    Input,
-                    "{} and {} hold different plans: {}",
-                    first.path().display(),
-                    folder.path().display(),
-                    differences.join("; ")
-                );
-            }
-        }
+/// The folders, each with its plan.
+fn parts(folders: &[Folder]) -> Result<Vec<(&Folder, Plan)>> {
+    let part = |folder| match Folder::plan(folder)? {
+        Some(plan) => Ok((folder, plan)),
+        None => bail!(
+            Input,
+            "there is no atlas in {}: it has no plan.json",
+            folder.path().display()
+        ),
+    };
+    folders.iter().map(part).collect()
+}
+
+/// # Errors
+/// When the plans of two folders make other pictures.
+fn check_same((first, known): (&Folder, &Plan), (folder, plan): (&Folder, &Plan)) -> Result<()> {
+    if known.is_same(plan) {
+        return Ok(());
     }
-    match common {
-        Some((_, plan)) => Ok(plan),
-        None => bail!(Request, "say which folders to merge"),
-    }
+    let differences = known.differences(plan)?.into_iter();
+    let differences: Vec<String> = differences
+        .filter(|(name, ..)| name != WEIGHTS_NAME)
+        .map(|(name, ours, theirs)| format!("{name} is {ours} and {theirs}"))
+        .collect();
+    bail!(
+        Input,
+        "{} and {} hold different plans: {}",
+        first.path().display(),
+        folder.path().display(),
+        differences.join("; ")
+    )
 }
 
 fn read(files: &Files) -> Result<Bytes> {
@@ -129,27 +162,4 @@ fn read(files: &Files) -> Result<Bytes> {
         sidecar: read(&files.sidecar)?,
         response: read(&files.response)?,
     })
-}
-
-/// The units that the pictures are of, tap by tap.
-fn spelled(items: &[Item]) -> String {
-    let mut taps: Vec<Units> = Vec::new();
-    for Item { tap, channel, .. } in items {
-        let units = match taps.iter_mut().position(|units| units.tap == *tap) {
-            Some(place) => &mut taps[place],
-            None => {
-                taps.push(Units {
-                    tap: tap.clone(),
-                    channels: Vec::new(),
-                });
-                let last = taps.len() - 1;
-                &mut taps[last]
-            }
-        };
-        if units.channels.last() != Some(channel) {
-            units.channels.push(*channel);
-        }
-    }
-    let taps: Vec<String> = taps.iter().map(Units::to_string).collect();
-    taps.join(" ")
 }

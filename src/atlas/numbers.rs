@@ -40,16 +40,22 @@ impl Number {
 }
 
 /// All of them; those of pictures are those of the first positive and the first negative one.
-pub const NUMBERS: [Number; 18] = [
+pub const NUMBERS: [Number; 20] = [
+    Number::of(
+        "activation",
+        "Activation",
+        "the unit's activation on the picture, without transforms",
+        |r| r.positive()?.quality.activation,
+    ),
     Number::of(
         "clean",
-        "Activation",
-        "the objective on the picture, without transforms",
+        "Objective",
+        "what was climbed, on the picture without transforms: the activation and, where there are any, penalties",
         |r| Some(r.positive()?.quality.clean),
     ),
     Number::of(
         "robust_mean",
-        "Robust activation",
+        "Robust objective",
         "the mean of the objective under fixed transforms of the picture",
         |r| Some(r.positive()?.quality.robust_mean),
     ),
@@ -62,7 +68,7 @@ pub const NUMBERS: [Number; 18] = [
     Number::of(
         "robust_ratio",
         "Robustness",
-        "the robust activation as a share of the activation: far below 1, the picture works only just so",
+        "the robust objective as a share of the objective, both without penalties: far below 1, the picture works only just so",
         |r| r.positive()?.quality.robust_ratio,
     ),
     Number::of(
@@ -74,7 +80,7 @@ pub const NUMBERS: [Number; 18] = [
     Number::of(
         "rank",
         "Rank",
-        "the unit's place among all units of its tap by selectivity on the picture; 1 is best",
+        "the unit's place by selectivity on the picture among the units of its tap whose response varies; 1 is best",
         |r| Some(selectivity(r.positive()?)?.rank as f64),
     )
     .whole(),
@@ -85,14 +91,20 @@ pub const NUMBERS: [Number; 18] = [
         |r| r.positive()?.quality.spectrum_slope,
     ),
     Number::of(
-        "negative_clean",
+        "negative_activation",
         "Negative's activation",
+        "the unit's activation on the negative picture, without transforms",
+        |r| r.negative()?.quality.activation,
+    ),
+    Number::of(
+        "negative_clean",
+        "Negative's objective",
         "the negative objective on the negative picture",
         |r| Some(r.negative()?.quality.clean),
     ),
     Number::of(
         "negative_robust_mean",
-        "Negative's robust activation",
+        "Negative's robust objective",
         "its mean under fixed transforms",
         |r| Some(r.negative()?.quality.robust_mean),
     ),
@@ -105,7 +117,7 @@ pub const NUMBERS: [Number; 18] = [
     Number::of(
         "negative_robust_ratio",
         "Negative's robustness",
-        "its robust activation as a share of its activation",
+        "its robust objective as a share of its objective, both without penalties",
         |r| r.negative()?.quality.robust_ratio,
     ),
     Number::of(
@@ -117,7 +129,7 @@ pub const NUMBERS: [Number; 18] = [
     Number::of(
         "negative_rank",
         "Negative's rank",
-        "the unit's place among all units of its tap on the negative picture",
+        "the unit's place among those units on the negative picture",
         |r| Some(selectivity(r.negative()?)?.rank as f64),
     )
     .whole(),

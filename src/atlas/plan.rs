@@ -182,7 +182,7 @@ impl Plan {
     /// When it is another version's, or was changed since it was written.
     pub fn from_json(text: &[u8]) -> Result<Self> {
         let unreadable = |source| {
-            let message = "it is not a plan that this percept can read";
+            let message = "it is not a plan that this percept can read; give --out another folder, or put the atlas' own back";
             Error::new(Kind::Input, message).caused_by(source)
         };
         let Stored { schema, .. } =

@@ -1,41 +1,42 @@
 //! From records to the files of an atlas.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::flags::Flags;
-use super::manifest::{FileEntry, Header, Manifest};
+use super::manifest::{FileEntry, Files, Header, Manifest};
+use super::published::{MAKING, Published};
 use super::record::Record;
 use super::site::{self, Site};
 use super::table;
+use super::within::{self, Found};
 use crate::error::{Error, Result, bail};
-use crate::input::sha256;
 use crate::output::file::{self, Pending};
+use crate::output::temporary;
 
 /// The manifest's name in an atlas' folder.
 pub const MANIFEST: &str = "manifest.json";
 
-/// Writes `manifest.json`, `units.parquet` and the site into an atlas' folder, over those that are
-/// there; each file appears whole, `index.html` after what it shows and the manifest last. The records
-/// may come in any order; notes from `flags.toml` in the folder take the place of their own. The same
-/// records, pictures and notes make the same bytes.
+/// What a process has locked while it publishes, in the folder of files in the making.
+const LOCK: &str = "lock";
+
+/// Writes `manifest.json`, `units.parquet` and the site into an atlas' folder, over those that an earlier
+/// publishing wrote there, and removes those of its files that there are no more; each file appears whole,
+/// `index.html` after what it shows and the manifest, which lists them all, last. The records may come in any
+/// order; notes from `flags.toml` in the folder take the place of their own. The same records, pictures and notes
+/// make the same bytes. One process publishes in a folder at a time; others wait.
 ///
 /// # Errors
 /// When a record is of a tap that the header has not, appears twice or names a file outside the folder,
-/// when a picture cannot be read, `flags.toml` cannot be understood or a file cannot be written.
+/// when a picture cannot be read, `flags.toml` cannot be understood or a file cannot be written, or when a file
+/// that percept did not write lies where one is to be; nothing is then replaced.
 pub fn publish(folder: &Path, header: &Header, records: &[Record]) -> Result<()> {
     let records = in_order(header, records, &Flags::read(folder, &header.taps)?)?;
-    let site = Site::new(folder, header, &records)?;
-    let units = table::encode(&records)?;
-    let entry = FileEntry {
-        sha256: sha256(&units),
-        bytes: units.len(),
-    };
-    let files = BTreeMap::from([(table::FILE, entry)]);
-    let manifest = Manifest::new(header, &records, files).to_json()?;
     let making = Making::begin(folder)?;
+    let mut published = Published::read(folder)?;
+    let site = Site::new(folder, header, &records, &published)?;
+    let units = table::encode(&records)?;
     let first = site
         .files
         .iter()
@@ -43,58 +44,99 @@ pub fn publish(folder: &Path, header: &Header, records: &[Record]) -> Result<()>
     let last = [
         (table::FILE, &units[..]),
         (site::PAGE, site.page.as_bytes()),
-        (MANIFEST, manifest.as_bytes()),
     ];
-    file::finish(
-        first
-            .chain(last)
-            .map(|(name, bytes)| making.stage(name, bytes)),
-    )?;
-    site.remove_others(folder)?;
-    making.clear()
+    let new: Vec<(&str, &[u8])> = first.chain(last).collect();
+    let entries = new
+        .iter()
+        .map(|&(name, bytes)| (name.to_owned(), FileEntry::of(bytes)));
+    let files: Files = entries.chain(site.kept).collect();
+    let manifest = Manifest::new(header, &records, &files).to_json()?;
+
+    for (folders, _) in files.keys().filter_map(|name| name.rsplit_once('/')) {
+        within::make(folder, folders)?;
+    }
+    let missing = published.missing(folder, &files)?;
+    published.begin(folder, &files)?;
+    let new = new.iter().filter(|(name, _)| missing.contains(name));
+    let staged = new.map(|&(name, bytes)| making.stage(name, bytes));
+    file::finish(staged.chain([making.stage(MANIFEST, manifest.as_bytes())]))?;
+    published.remove_others(folder, &files)?;
+    published.end(folder)
 }
 
-/// The folder of files in the making, in the atlas' folder: what a process that died has left there is
-/// removed by the next one.
-const PENDING: &str = ".publishing";
+/// Finds out before any work whether what was published in a folder is still as percept wrote it.
+///
+/// # Errors
+/// When it was changed since, so that [`publish`] would refuse to replace it, or a file cannot be read.
+pub fn check_unchanged(folder: &Path) -> Result<()> {
+    if within::find(folder, MANIFEST)? == Found::Nothing && !folder.join(MAKING).exists() {
+        return Ok(());
+    }
+    // Another process may be replacing what is looked at here.
+    let _making = Making::begin(folder)?;
+    Published::read(folder)?.check_unchanged(folder)
+}
 
-/// Files on their way into an atlas' folder.
+/// The one process that publishes in a folder, and its folder of files in the making.
 struct Making<'a> {
     folder: &'a Path,
     pending: PathBuf,
+    lock: File,
 }
 
 impl<'a> Making<'a> {
+    /// Waits for another process that publishes there, and removes what one that died has left half written.
     fn begin(folder: &'a Path) -> Result<Self> {
-        let making = Self {
-            folder,
-            pending: folder.join(PENDING),
+        let refused = |source| Error::io("cannot write into the folder", folder, source);
+        fs::create_dir_all(folder).map_err(refused)?;
+        let (pending, lock) = loop {
+            let pending = within::make(folder, MAKING)?;
+            let path = pending.join(LOCK);
+            if path.is_symlink() {
+                bail!(
+                    Request,
+                    "{} is a link, and percept writes through none inside an atlas: remove it",
+                    path.display()
+                );
+            }
+            let mut options = OpenOptions::new();
+            let lock = options.write(true).create(true).truncate(false).open(&path);
+            let lock = match lock {
+                // Who had it removes it with its folder.
+                Err(source) if source.kind() == ErrorKind::NotFound => continue,
+                lock => lock.map_err(refused)?,
+            };
+            match lock.lock() {
+                // Some network file systems have no locks.
+                Err(source) if source.kind() != ErrorKind::Unsupported => {
+                    return Err(Error::io("cannot lock", &path, source));
+                }
+                _ if temporary::is_at(&lock, &path) => break (pending, lock),
+                _ => {}
+            }
         };
-        making.clear()?;
-        make_folder(&making.pending)?;
-        Ok(making)
+        temporary::sweep(&pending);
+        Ok(Self {
+            folder,
+            pending,
+            lock,
+        })
     }
 
     fn stage(&self, name: &str, bytes: &[u8]) -> Result<Pending> {
-        let path = self.folder.join(name);
-        if let Some(parent) = path.parent() {
-            make_folder(parent)?;
-        }
-        file::stage_in(&self.pending, &path, bytes)
-    }
-
-    fn clear(&self) -> Result<()> {
-        match fs::remove_dir_all(&self.pending) {
-            Err(source) if source.kind() != ErrorKind::NotFound => {
-                Err(Error::io("cannot clear out", &self.pending, source))
-            }
-            _ => Ok(()),
-        }
+        file::stage_in(&self.pending, &self.folder.join(name), bytes)
     }
 }
 
-fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|source| Error::io("cannot make the folder", path, source))
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        let path = self.pending.join(LOCK);
+        if temporary::is_at(&self.lock, &path) {
+            // The folder stays where it holds anything else, a publishing that was begun among it.
+            let _ = fs::remove_file(path);
+            let _ = fs::remove_dir(&self.pending);
+        }
+    }
 }
 
 /// By the header's taps and by unit, with the user's notes.

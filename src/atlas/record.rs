@@ -124,6 +124,12 @@ impl Record {
         self.first(&Shows::Negative)
     }
 
+    /// Whether the unit opens on the first picture of what makes it largest, see [`Quality::opened`]; `None` where
+    /// that is not known, or there is no such picture.
+    pub fn opened(&self) -> Option<bool> {
+        self.positive()?.quality.opened
+    }
+
     fn first(&self, shows: &Shows) -> Option<&Picture> {
         self.pictures.iter().find(|picture| picture.shows == *shows)
     }
@@ -209,6 +215,8 @@ mod tests {
             sha256: String::new(),
             width: 64,
             quality: Quality {
+                activation: Some(1.0),
+                opened: Some(true),
                 clean: 1.0,
                 robust_mean: 0.5,
                 robust_sd: 0.1,
@@ -223,5 +231,15 @@ mod tests {
         assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
         assert_eq!(record.positive(), None);
         assert_eq!(record.face().unwrap().variant, 1);
+    }
+
+    #[test]
+    fn records_of_earlier_versions_are_read_and_claim_nothing_new() {
+        let quality = serde_json::json!({
+            "clean": 1.0, "robust_mean": 0.5, "robust_sd": 0.1, "robust_draws": 16,
+            "robust_ratio": 0.5, "selectivity": null, "spectrum_slope": null,
+        });
+        let quality: Quality = serde_json::from_value(quality).unwrap();
+        assert_eq!((quality.activation, quality.opened), (None, None));
     }
 }

@@ -1,5 +1,6 @@
 //! Which part of a plan one process renders.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +11,18 @@ use crate::error::{Error, Result, bail};
 pub struct Shard {
     index: usize,
     count: usize,
+}
+
+/// A shard that a cluster's scheduler gave a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// Which.
+    pub shard: Shard,
+    /// The variable that told it.
+    pub by: &'static str,
+    /// Whether the array's size is all that tells the number of shards: some of an array's jobs that are
+    /// submitted again are an array of another size.
+    pub is_counted: bool,
 }
 
 /// The number of shards, where a scheduler does not tell it or tells another.
@@ -44,14 +57,11 @@ impl Shard {
         Ok(Self { index, count })
     }
 
-    /// The shard that a cluster's scheduler gave this process, and the variable that told it;
-    /// `variable` reads the environment.
+    /// The shard that a cluster's scheduler gave this process; `variable` reads the environment.
     ///
     /// # Errors
     /// When the variables do not tell one.
-    pub fn from_scheduler(
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Option<(Self, &'static str)>> {
+    pub fn from_scheduler(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Told>> {
         let number = |name: &str| match variable(name) {
             None => Ok(None),
             Some(text) => match text.parse::<usize>() {
@@ -78,10 +88,18 @@ impl Shard {
                     )?
                 }
             };
-            return Ok(Some((shard, SLURM)));
+            return Ok(Some(Told {
+                shard,
+                by: SLURM,
+                is_counted: shards.is_none(),
+            }));
         }
         match (number(KUBERNETES)?, shards) {
-            (Some(index), Some(count)) => Ok(Some((Self::new(index, count)?, KUBERNETES))),
+            (Some(index), Some(count)) => Ok(Some(Told {
+                shard: Self::new(index, count)?,
+                by: KUBERNETES,
+                is_counted: false,
+            })),
             (Some(_), None) => bail!(
                 Request,
                 "{KUBERNETES} is set, and the number of shards is not: set {SHARDS} to the job's completions, or give --shard i/n"
@@ -112,6 +130,11 @@ impl Shard {
         }
     }
 
+    /// How many parts there are.
+    pub fn count(self) -> usize {
+        self.count
+    }
+
     /// Whether there is no other.
     pub fn is_whole(self) -> bool {
         self.count == 1
@@ -125,6 +148,33 @@ impl Shard {
     /// What its files are called.
     pub fn name(self) -> String {
         format!("{}-of-{}", self.index, self.count)
+    }
+}
+
+impl Told {
+    /// Checks that it is a shard of those that the journals tell of, where the scheduler alone says how many
+    /// there are. What one process rendered, or whoever was told its shard by hand, counts for nothing.
+    ///
+    /// # Errors
+    /// When they were others.
+    pub fn check(&self, begun: &[Shard]) -> Result<()> {
+        let own = self.shard.count;
+        let divided = begun.iter().filter(|shard| !shard.is_whole());
+        let counts: BTreeSet<usize> = divided.map(|shard| shard.count).collect();
+        let Some(last) = counts.last().filter(|_| self.is_counted) else {
+            return Ok(());
+        };
+        if counts.contains(&own) {
+            return Ok(());
+        }
+        let tasks = match own {
+            1 => "1 task".to_owned(),
+            own => format!("{own} tasks"),
+        };
+        bail!(
+            Request,
+            "this array has {tasks}, and the atlas was rendered in {last} shards until now: if these are some of them again, set {SHARDS}={last} (or give --shard i/{last}); to divide what is left among {tasks}, set {SHARDS}={own}"
+        )
     }
 }
 
@@ -153,7 +203,7 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
 
-    fn told(variables: &[(&str, &str)]) -> Result<Option<(Shard, &'static str)>> {
+    fn told(variables: &[(&str, &str)]) -> Result<Option<Told>> {
         let variables: HashMap<_, _> = variables.iter().copied().collect();
         Shard::from_scheduler(|name| variables.get(name).map(|&value| value.to_owned()))
     }
@@ -179,6 +229,35 @@ mod tests {
     }
 
     #[test]
+    fn an_array_of_another_size_is_refused_where_nothing_else_tells_the_shards() {
+        let shards = |texts: &[&str]| -> Vec<Shard> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let array = |shard: &str, is_counted| Told {
+            shard: shard.parse().unwrap(),
+            by: SLURM,
+            is_counted,
+        };
+        let known = shards(&["3/16", "7/16", "0/1"]);
+        let error = array("0/1", true).check(&known).unwrap_err().to_string();
+        for word in [
+            "1 task,",
+            "16 shards",
+            "PERCEPT_SHARDS=16",
+            "--shard i/16",
+            "PERCEPT_SHARDS=1",
+        ] {
+            assert!(error.contains(word), "{word} is not in {error}");
+        }
+        assert!(array("0/4", true).check(&known).is_err());
+        assert!(array("5/16", true).check(&known).is_ok());
+        assert!(array("0/1", false).check(&known).is_ok());
+        for known in [&[][..], &["0/1"]] {
+            assert!(array("5/16", true).check(&shards(known)).is_ok());
+        }
+    }
+
+    #[test]
     fn schedulers_tell_the_shard() {
         let shard = |text: &str| text.parse::<Shard>().unwrap();
         let slurm = |id: usize, first: usize, last: usize, step: usize, count: usize| {
@@ -191,7 +270,7 @@ mod tests {
                 ("SLURM_ARRAY_TASK_STEP", &step),
                 ("SLURM_ARRAY_TASK_COUNT", &count),
             ])
-            .map(|told| told.unwrap().0)
+            .map(|told| told.unwrap().shard)
         };
         assert_eq!(slurm(3, 0, 15, 1, 16).unwrap(), shard("3/16"));
         assert_eq!(slurm(16, 1, 16, 1, 16).unwrap(), shard("15/16"));
@@ -205,17 +284,22 @@ mod tests {
         }
         assert!(slurm(3, 3, 3, 1, 1).is_err(), "task 3 of another array");
         assert!(told(&[("SLURM_ARRAY_TASK_ID", "x")]).is_err());
-        let (resubmitted, name) = told(&[
+        let resubmitted = told(&[
             ("SLURM_ARRAY_TASK_ID", "3"),
             ("SLURM_ARRAY_TASK_COUNT", "1"),
             ("PERCEPT_SHARDS", "16"),
         ])
         .unwrap()
         .unwrap();
-        assert_eq!((resubmitted, name), (shard("3/16"), "SLURM_ARRAY_TASK_ID"));
+        let expected = Told {
+            shard: shard("3/16"),
+            by: "SLURM_ARRAY_TASK_ID",
+            is_counted: false,
+        };
+        assert_eq!(resubmitted, expected);
         let pod = ("JOB_COMPLETION_INDEX", "2");
-        let (pods, _) = told(&[pod, ("PERCEPT_SHARDS", "4")]).unwrap().unwrap();
-        assert_eq!(pods, shard("2/4"));
+        let pods = told(&[pod, ("PERCEPT_SHARDS", "4")]).unwrap().unwrap();
+        assert_eq!(pods.shard, shard("2/4"));
         assert!(
             told(&[pod])
                 .unwrap_err()

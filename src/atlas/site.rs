@@ -3,20 +3,22 @@
 
 mod index;
 mod page;
+mod recipe;
 mod script;
 mod sprites;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
-use super::manifest::Header;
+use super::manifest::{Files, Header};
+use super::published::Published;
 use super::record::Record;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::input::sha256;
 use index::Index;
 use page::Page;
-use sprites::FOLDER as SPRITES;
+pub use sprites::FOLDER as SPRITES;
+use sprites::Image;
 
 /// The page's name in an atlas' folder.
 pub const PAGE: &str = "index.html";
@@ -27,25 +29,41 @@ pub const FOLDER: &str = "site";
 /// Units in one sheet of thumbnails, and in one script of what is known of them.
 const CHUNK: usize = 64;
 
-/// The page's own scripts, in the order in which they run; `data.js` is written after
-/// `catalogue.js`, which receives it.
-const SCRIPTS: [(&str, &str); 9] = [
+/// The page's own scripts, in the order in which they run; `data.js` is written after [`RECEIVER`].
+const SCRIPTS: [(&str, &str); 18] = [
     ("theme.js", include_str!("site/assets/theme.js")),
+    ("search.js", include_str!("site/assets/search.js")),
     ("catalogue.js", include_str!("site/assets/catalogue.js")),
     ("route.js", include_str!("site/assets/route.js")),
     ("draw.js", include_str!("site/assets/draw.js")),
+    ("spread.js", include_str!("site/assets/spread.js")),
     ("grid.js", include_str!("site/assets/grid.js")),
     ("chunks.js", include_str!("site/assets/chunks.js")),
+    ("copy.js", include_str!("site/assets/copy.js")),
+    ("filters.js", include_str!("site/assets/filters.js")),
     ("controls.js", include_str!("site/assets/controls.js")),
+    ("plot.js", include_str!("site/assets/plot.js")),
+    ("scatter.js", include_str!("site/assets/scatter.js")),
+    ("tray.js", include_str!("site/assets/tray.js")),
+    ("parts.js", include_str!("site/assets/parts.js")),
     ("unit.js", include_str!("site/assets/unit.js")),
+    ("compare.js", include_str!("site/assets/compare.js")),
     ("app.js", include_str!("site/assets/app.js")),
 ];
 
+/// The script that receives `data.js`.
+const RECEIVER: &str = "catalogue.js";
+
 /// What the page looks like.
-const STYLES: [(&str, &str); 2] = [
+const STYLES: [(&str, &str); 4] = [
     ("style.css", include_str!("site/assets/style.css")),
-    ("icon.svg", include_str!("site/assets/icon.svg")),
+    ("index.css", include_str!("site/assets/index.css")),
+    ("scatter.css", include_str!("site/assets/scatter.css")),
+    ("unit.css", include_str!("site/assets/unit.css")),
 ];
+
+/// Its sign in a browser's tab.
+const ICON: (&str, &str) = ("icon.svg", include_str!("site/assets/icon.svg"));
 
 /// Units of one tap that share a sheet and a script.
 struct Chunk<'a> {
@@ -60,24 +78,30 @@ pub struct Site {
     pub files: BTreeMap<String, Vec<u8>>,
     /// The page, to be written after them.
     pub page: String,
-    /// Sheets that it shows; those of them that were there already are not among the files.
-    sheets: Vec<String>,
+    /// Sheets that it shows too, and that are in their places already.
+    pub kept: Files,
 }
 
 impl Site {
-    /// For records in the order in which they are shown, with their pictures in `folder`.
+    /// For records in the order in which they are shown, with their pictures in `folder`; sheets that were
+    /// published there and are as they were are not made again.
     ///
     /// # Errors
     /// When a picture cannot be read.
-    pub fn new(folder: &Path, header: &Header, records: &[Record]) -> Result<Self> {
+    pub fn new(
+        folder: &Path,
+        header: &Header,
+        records: &[Record],
+        published: &Published,
+    ) -> Result<Self> {
         let chunks = chunks(records);
-        let sheets = sprites::sheets(folder, &chunks, sprites::side(records))?;
+        let sheets = sprites::sheets(folder, &chunks, sprites::side(records), published)?;
         let names: Vec<String> = sheets.iter().map(|sheet| sheet.name.clone()).collect();
         let mut files = BTreeMap::new();
         let mut put = |name: &str, text: String| {
             files.insert(format!("{FOLDER}/{name}"), text.into_bytes());
         };
-        for (name, text) in SCRIPTS.into_iter().chain(STYLES) {
+        for (name, text) in SCRIPTS.into_iter().chain(STYLES).chain([ICON]) {
             put(name, text.to_owned());
         }
         let index = Index::new(header, records, &chunks, &names);
@@ -92,40 +116,14 @@ impl Site {
             put(&name, script::call("chunk", (tap, index, records))?);
         }
         let page = Page::new(header, records, &stamp(&files)).html()?;
+        let mut kept = Files::new();
         for sheet in sheets {
-            files.extend(sheet.bytes.map(|bytes| (sheet.name, bytes)));
-        }
-        Ok(Self {
-            files,
-            page,
-            sheets: names,
-        })
-    }
-
-    /// Removes sheets and scripts of units that an earlier site in the folder had and this one has not.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn remove_others(&self, folder: &Path) -> Result<()> {
-        let mut folders = vec![SPRITES.to_owned(), format!("{FOLDER}/units")];
-        while let Some(name) = folders.pop() {
-            let path = folder.join(&name);
-            let failed = |source| Error::io("cannot clear out", &path, source);
-            if !path.is_dir() {
-                continue;
-            }
-            for entry in fs::read_dir(&path).map_err(failed)? {
-                let entry = entry.map_err(failed)?;
-                let name = format!("{name}/{}", entry.file_name().to_string_lossy());
-                let is_ours = self.files.contains_key(&name) || self.sheets.contains(&name);
-                if entry.path().is_dir() {
-                    folders.push(name);
-                } else if !is_ours && (name.ends_with(".js") || name.ends_with(".jpg")) {
-                    fs::remove_file(entry.path()).map_err(failed)?;
-                }
+            match sheet.image {
+                Image::Drawn(bytes) => drop(files.insert(sheet.name, bytes)),
+                Image::Kept(entry) => drop(kept.insert(sheet.name, entry)),
             }
         }
-        Ok(())
+        Ok(Self { files, page, kept })
     }
 }
 

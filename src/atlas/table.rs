@@ -73,6 +73,7 @@ fn columns(records: &[Record]) -> Result<Vec<Column>, ParquetError> {
             records,
             &Leaf::optional("flag", |r: &Record| r.flag.clone()),
         )?,
+        Column::scalar(records, &Leaf::optional("opened", Record::opened))?,
     ];
     for number in NUMBERS {
         columns.push(Column::scalar(records, &number_leaf(&number))?);
@@ -148,6 +149,8 @@ fn picture_leaves() -> Vec<Leaf<Picture>> {
         required("file", |p| p.file.clone()),
         required("sha256", |p| p.sha256.clone()),
         required("width", |p| i64::from(p.width)),
+        optional("opened", |p| p.quality.opened),
+        optional("activation", |p| p.quality.activation),
         required("clean", |p| p.quality.clean),
         required("robust_mean", |p| p.quality.robust_mean),
         required("robust_sd", |p| p.quality.robust_sd),

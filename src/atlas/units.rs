@@ -5,8 +5,13 @@ use std::str::FromStr;
 
 use crate::encoder::Encoder;
 use crate::encoder::tap::canonical;
-use crate::error::{Error, Result, bail};
-use crate::objective::parse_units;
+use crate::error::{Error, Result, bail, shorten};
+use crate::model::Model;
+use crate::model::hint::instead;
+use crate::objective::{Position, Quantity, UnitTerm, parse_units};
+
+/// The most units that one spelling may name: more than any layer has.
+const MOST_UNITS: usize = 1 << 20;
 
 /// Channels of one tap, in order: `layer4.5.sum:0..2560`, `layer3:3,8..12`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,14 +37,63 @@ impl fmt::Display for Units {
     }
 }
 
+impl Units {
+    /// Units of a model: a tap for all of them, a range or a list, of the default tap where none is named.
+    ///
+    /// # Errors
+    /// When there is no such tap or unit, or the text names something else.
+    pub fn read(text: Option<&str>, model: &Model) -> Result<Self> {
+        let encoder = &model.encoder;
+        let default = &encoder.tap(encoder.default_tap()).name;
+        let text = match text {
+            None => default.clone(),
+            Some(numbers) if numbers.starts_with(|c: char| c.is_ascii_digit()) => {
+                format!("{default}:{numbers}")
+            }
+            Some(text) => text.to_owned(),
+        };
+        let units = written_out(&text, encoder).parse::<Self>();
+        let units = units.map_err(|error| instead(model, &text).unwrap_or(error))?;
+        let tap = encoder.tap_named(&units.tap)?;
+        for &channel in &units.channels {
+            encoder.check_unit(tap, channel)?;
+        }
+        Ok(units)
+    }
+}
+
 impl FromStr for Units {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        let asked = parse_units(text)?;
+        if asked.count() > MOST_UNITS {
+            bail!(
+                Request,
+                "\"{}\" names more than {MOST_UNITS} units",
+                shorten(text)
+            );
+        }
         let mut units: Option<Self> = None;
-        for objective in parse_units(text)? {
-            let Some((_, tap, channel)) = objective.first_unit() else {
-                bail!(Request, "\"{text}\" names no units of a tap");
+        for objective in asked.objectives() {
+            let (
+                Some(UnitTerm {
+                    tap,
+                    channel,
+                    weight: 1.0,
+                }),
+                [
+                    (
+                        _,
+                        Quantity::Unit {
+                            position: Position::Mean,
+                            ..
+                        },
+                    ),
+                ],
+            ) = (objective.first_unit(), objective.terms())
+            else {
+                bail!(Request, "\"{}\" names no units of a tap", shorten(text));
             };
             let units = units.get_or_insert_with(|| Self {
                 tap: tap.to_owned(),
@@ -49,7 +103,7 @@ impl FromStr for Units {
         }
         match units {
             Some(units) => Ok(units),
-            None => bail!(Request, "\"{text}\" names no units"),
+            None => bail!(Request, "\"{}\" names no units", shorten(text)),
         }
     }
 }

@@ -1,20 +1,22 @@
 //! Puts pictures into an atlas: whole, and in the journal only when they are in their places.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::folder::{Files, Folder};
-use super::journal::{Entry, Event, Journal};
+use super::held::{self, Held};
+use super::journal::{Busy, Entry, Event, Journal};
 use super::plan::{Item, Plan};
-use crate::error::{Error, Result, bail};
+use super::within;
+use crate::error::{Result, bail};
 use crate::input::sha256;
 use crate::output::file::{self, Pending};
 
 /// The one process that appends to a journal of an atlas.
 pub struct Writer {
     folder: Folder,
+    held: Held,
     journal: Mutex<Journal>,
     staged: Mutex<Vec<Staged>>,
     pending: PathBuf,
@@ -40,29 +42,37 @@ pub struct Bytes {
 }
 
 impl Writer {
-    /// Opens the journal `name` of the atlas of a plan, which is begun where it is missing.
+    /// Opens the journal `name` of the atlas of a plan, which is begun where it is missing, and extended where
+    /// it has fewer units.
     ///
     /// # Errors
-    /// When the folder cannot be written to, holds another plan, or another process has the
-    /// journal.
-    pub fn open(folder: Folder, plan: &Plan, name: &str) -> Result<Self> {
-        let pending = folder.pending(name);
-        for path in [folder.path(), &folder.journals(), &pending] {
-            file::prepare_folder(path)?;
-        }
-        for part in &plan.parts {
-            for path in folder.of_tap(&part.units.tap) {
-                file::prepare_folder(&path)?;
+    /// When the folder cannot be written to, holds another plan or what is no atlas, or another process has the
+    /// journal and that is not waited for, or is at work on the plan of fewer units.
+    pub fn open(folder: Folder, plan: &Plan, name: &str, busy: Busy) -> Result<Self> {
+        if folder.plan()?.is_none() {
+            folder.check_vacant()?;
+            if folder.has_begun() {
+                folder.events(plan)?;
             }
         }
-        let journal = Journal::open(&folder.journal(name))?;
-        // What is here was left by a process that died: the journal's lock keeps others away.
-        let refused = |source| Error::io("cannot write into the folder", &pending, source);
-        fs::remove_dir_all(&pending).map_err(refused)?;
-        fs::create_dir(&pending).map_err(refused)?;
-        put_plan(&folder, plan, &pending)?;
+        file::prepare_folder(folder.path())?;
+        // The plan comes first: from then on whoever looks sees an atlas.
+        held::put(&folder, plan)?;
+        held::known(&folder, plan)?;
+        folder.make_journals()?;
+        let mut journal = Journal::open(&folder.journal(name), busy)?;
+        let held = Held::new(&folder, plan, &mut journal)?;
+        let taps = held.plan().parts.iter().map(|part| &part.units.tap);
+        let taps: Vec<_> = taps
+            .map(|tap| folder.make_for_tap(tap))
+            .collect::<Result<_>>()?;
+        let pending = folder.make_pending(name)?;
+        for path in taps.iter().flatten() {
+            within::prove_moves(&pending, path)?;
+        }
         Ok(Self {
             folder,
+            held,
             journal: Mutex::new(journal),
             staged: Mutex::default(),
             pending,
@@ -72,6 +82,11 @@ impl Writer {
     /// The atlas's folder.
     pub fn folder(&self) -> &Folder {
         &self.folder
+    }
+
+    /// The folder's plan, which does not change as long as this process is at work.
+    pub fn plan(&self) -> &Plan {
+        self.held.plan()
     }
 
     /// Appends lines to the journal.
@@ -86,7 +101,7 @@ impl Writer {
     }
 
     /// Writes a picture's files, which [`Writer::settle`] puts in their places, at the latest; says
-    /// what the journal will have of it, with the seconds that its batch climbed and the pictures in
+    /// what the journal will have of it, with its share of the seconds that its batch climbed and the pictures in
     /// that batch.
     ///
     /// # Errors
@@ -135,6 +150,45 @@ impl Writer {
         self.place(all)
     }
 
+    /// Finds out whether the plan and the journal are what they were when this process began. Where one is gone
+    /// it is written again: without it the pictures that are done would be rendered again.
+    ///
+    /// # Errors
+    /// When one was removed or replaced, or the folder is gone.
+    pub fn check_in_place(&self) -> Result<()> {
+        let folder = self.folder.path();
+        if !folder.is_dir() {
+            bail!(
+                Io,
+                "the folder {} is gone: put it back where it was",
+                folder.display()
+            );
+        }
+        let plan = self.folder.plan_file();
+        let found = self.folder.plan()?;
+        if found.is_none() {
+            held::put(&self.folder, self.plan())?;
+        }
+        self.folder.make_journals()?;
+        let journal = self.journal.lock();
+        let journal = journal
+            .unwrap_or_else(PoisonError::into_inner)
+            .check_in_place();
+        match found {
+            Some(found) if found == *self.plan() => journal,
+            Some(_) => bail!(
+                Input,
+                "{} was replaced by another plan while this ran: put the plan of these pictures back, or begin another atlas",
+                plan.display()
+            ),
+            None => bail!(
+                Input,
+                "{} was removed while this ran, and is written again: look who removed it",
+                plan.display()
+            ),
+        }
+    }
+
     fn place(&self, staged: Vec<Staged>) -> Result<()> {
         let (files, events): (Vec<_>, Vec<_>) = staged
             .into_iter()
@@ -152,27 +206,5 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // It is empty, and does no harm where it cannot be removed.
         let _ = fs::remove_dir(&self.pending);
-    }
-}
-
-/// Writes the plan where there is none yet; several processes may try.
-fn put_plan(folder: &Folder, plan: &Plan, pending: &Path) -> Result<()> {
-    let path = folder.plan_file();
-    if !path.exists() {
-        let staged = file::stage_in(pending, &path, &plan.to_json()?)?;
-        match staged.finish_new() {
-            Err(source) if source.kind() != ErrorKind::AlreadyExists => {
-                return Err(Error::io("cannot write", &path, source));
-            }
-            _ => {}
-        }
-    }
-    match folder.plan()? {
-        Some(known) if known == *plan => Ok(()),
-        _ => bail!(
-            Request,
-            "{} holds an atlas of another plan: give another --out",
-            folder.path().display()
-        ),
     }
 }

@@ -11,14 +11,15 @@ use answer::Answer;
 use clap::{Args, Subcommand, ValueHint};
 use follow::Follow;
 
-use super::options::{Batch, ModelArgs, ThreadArgs, json, load, say};
-use super::progress;
+use super::options::{Batch, ModelArgs, ThreadArgs, json, load, remark, say};
 use super::recipe::RecipeArgs;
+use super::stop;
 use crate::atlas::gather::gather;
-use crate::atlas::publish::publish;
+use crate::atlas::publish::{check_unchanged, publish};
+use crate::atlas::shard::Told;
 use crate::atlas::site::PAGE;
 use crate::atlas::{Entry, Folder, Outcome, Plan, Shard, Work};
-use crate::error::{Result, bail};
+use crate::error::{Error, Result, bail, printable};
 use crate::model::Model;
 use crate::recipe::Request;
 
@@ -26,23 +27,26 @@ use crate::recipe::Request;
 ///
 /// The first run fixes a plan: which units, by which recipe. Every picture is put into the folder when it
 /// is done. However a run ends, `percept atlas --out FOLDER` goes on from there and ends with the same
-/// bytes as if nothing had happened; what is asked then must be what the plan says.
+/// bytes as if nothing had happened; what is asked then must be what the plan says, or more units, which
+/// are added to it.
 ///
 /// On several machines, or in a cluster's array of jobs, each process takes a part of the units with
-/// --shard; nothing passes between them. `percept atlas merge` finishes such an atlas.
+/// --shard; nothing passes between them. `percept atlas merge` finishes such an atlas. Some of an array's
+/// jobs that are submitted again need PERCEPT_SHARDS, the number of all of them.
 #[derive(Debug, Args)]
 #[command(after_help = "Units:
-  layer4.0.sum                   all units of a tap (`percept layers` lists them)
-  layer4.0.sum:0..64             a range; also lists: layer4.0.sum:3,5,8
-  0..64                          of the model's default tap
+  layer4.0.sum         all units of a tap (`percept layers` lists them)
+  layer4.0.sum:0..64   a range; also lists: layer4.0.sum:3,5,8
+  0..64                of the model's default tap
 
 Examples:
   percept atlas --units layer4.0.sum --out atlas
-  percept atlas --model RN50x4 --units layer4.5.sum:0..2560 --steps 256 --out atlas
-  percept atlas --out atlas                     goes on where it was
-  percept atlas --units layer3 --shard 0/4 --out atlas     the first of four machines
-  percept atlas merge atlas                     when all four have ended
-  percept atlas cluster slurm > percept.sbatch  a job file to start from")]
+  percept atlas --model RN50x4 --units layer4.5.sum --steps 256 --out atlas
+  percept atlas --out atlas                      goes on where it was
+  percept atlas --units layer4.0.sum --units layer3   adds a tap to the first
+  percept atlas --units layer3 --shard 0/4       the first of four machines
+  percept atlas merge atlas                      when all four have ended
+  percept atlas cluster slurm > percept.sbatch   a job file to start from")]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Atlas {
     #[command(subcommand)]
@@ -105,50 +109,74 @@ impl Atlas {
 
     fn begin_or_go_on(self) -> Result<()> {
         self.threads.apply()?;
-        let shard = self.shard()?;
+        let told = self.told()?;
+        let shard = told.map_or(self.shard.unwrap_or(Shard::WHOLE), |told| told.shard);
         let folder = Folder::new(&self.out);
         let begun = folder.plan()?;
-        if begun.is_none() && self.units.is_empty() {
-            bail!(
-                Request,
-                "there is no atlas in {} yet: say which units to render with --units, such as --units layer4.0.sum",
-                self.out.display()
-            );
+        if begun.is_none() {
+            folder.check_vacant()?;
+            self.check_units(&folder)?;
         }
         let (model, plan) = match begun {
-            Some(plan) => self.go_on(plan)?,
+            Some(plan) => {
+                if let Some(told) = told {
+                    told.check(&folder.begun(&plan)?)?;
+                }
+                self.go_on(&plan)?
+            }
             None => {
                 let model = self.model.load(self.quiet)?;
                 let plan = Plan::new(&self.request()?, &model)?;
                 (model, plan)
             }
         };
+        if shard.is_whole() {
+            check_unchanged(folder.path())?;
+        }
         let mut work = Work::open(folder, plan, shard)?;
-        progress::stop_on_ctrl_c()?;
+        stop::listen()?;
         let outcome = self.render(&model, &mut work, shard)?;
         if shard.is_whole() {
             let folder = Folder::new(&self.out);
             publish_all(&model, &folder, work.plan(), &work.entries())?;
             if !self.quiet {
-                eprintln!("open {}", self.out.join(PAGE).display());
+                let page = self.out.join(PAGE).display().to_string();
+                remark(&format!("open {}", printable(&page)));
             }
         }
         self.sum_up(&work, shard, &outcome)
     }
 
-    fn shard(&self) -> Result<Shard> {
-        if let Some(shard) = self.shard {
-            return Ok(shard);
+    /// # Errors
+    /// When no units are given, for an atlas that has no plan.
+    fn check_units(&self, folder: &Folder) -> Result<()> {
+        if !self.units.is_empty() {
+            return Ok(());
         }
-        match Shard::from_scheduler(|name| std::env::var(name).ok())? {
-            Some((shard, variable)) => {
-                if !self.quiet {
-                    eprintln!("shard {shard}, as {variable} says");
-                }
-                Ok(shard)
-            }
-            None => Ok(Shard::WHOLE),
+        if folder.has_begun() {
+            bail!(
+                Request,
+                "{} is missing: begin again by the command that began this atlas, with its --units; what is done stays",
+                folder.plan_file().display()
+            );
         }
+        bail!(
+            Request,
+            "there is no atlas in {} yet: say which units to render with --units, such as --units layer4.0.sum",
+            self.out.display()
+        )
+    }
+
+    /// The shard that a scheduler tells, where none was typed.
+    fn told(&self) -> Result<Option<Told>> {
+        if self.shard.is_some() {
+            return Ok(None);
+        }
+        let told = Shard::from_scheduler(|name| std::env::var(name).ok())?;
+        if let (Some(Told { shard, by, .. }), false) = (told, self.quiet) {
+            remark(&format!("shard {shard}, as {by} says"));
+        }
+        Ok(told)
     }
 
     fn request(&self) -> Result<Request> {
@@ -159,22 +187,32 @@ impl Atlas {
         })
     }
 
-    /// The plan that the atlas was begun with, if it is also what is asked now.
-    fn go_on(&self, plan: Plan) -> Result<(Model, Plan)> {
+    /// The plan that the atlas was begun with, if it is also what is asked now; or what is asked, if it is the
+    /// same of more units.
+    fn go_on(&self, plan: &Plan) -> Result<(Model, Plan)> {
         let entry = &plan.first()?.model;
         let name = self.model.model.as_deref().unwrap_or(&entry.name);
         let activation = self.model.activation.unwrap_or(entry.activation);
-        let model = load(name, Some(activation), self.quiet)?;
+        let model = load(name, Some(activation), self.quiet);
+        let model = match self.model.model {
+            Some(_) => model?,
+            None => model.map_err(|error| moved(&error))?,
+        };
         plan.check_weights(&model)?;
         let (device, dtype) = plan.device()?;
         let (device, dtype) = self.recipe.device.resolve(device, dtype);
-        let request = plan.complete(Request {
+        let request = Request {
             device,
             dtype,
             ..self.request()?
-        })?;
-        plan.check_same(&Plan::new(&request, &model)?)?;
-        Ok((model, plan))
+        };
+        let asked = Plan::new(&plan.complete(request, &model)?, &model)?;
+        plan.check_asked(&asked)?;
+        let (units, more) = (plan.units().count(), asked.units().count());
+        if !self.quiet && more > units {
+            remark(&format!("the atlas had {units} units, and gets {more}"));
+        }
+        Ok((model, asked))
     }
 
     fn render(&self, model: &Model, work: &mut Work, shard: Shard) -> Result<Outcome> {
@@ -188,7 +226,7 @@ impl Atlas {
         let recipe = plan.first()?;
         let steps = recipe.steps;
         if !self.quiet && work.done() > 0 {
-            eprintln!("{} pictures are there, {left} to go", work.done());
+            remark(&format!("{} pictures are there, {left} to go", work.done()));
         }
         let renderer = self.recipe.device.renderer(model, &device, dtype)?;
         let batch = self.batch.images(&renderer, recipe, device.count(), left)?;
@@ -228,6 +266,15 @@ impl Atlas {
         }
         conclude(&answer.failed)
     }
+}
+
+/// As the error, with what to type where the weights of an atlas are not where they were.
+fn moved(error: &Error) -> Error {
+    let report = error.report();
+    Error::new(
+        error.kind(),
+        format!("{report}; say with --model where the atlas' weights lie now"),
+    )
 }
 
 /// Writes the table, the manifest and the site of what is done.

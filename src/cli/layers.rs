@@ -3,8 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::options::{ModelArgs, json, say};
-use crate::error::Result;
+use super::options::{ModelArgs, ThreadArgs, json, say};
+use crate::error::{Result, printable};
 
 /// List a model's taps: the places whose units can be rendered
 ///
@@ -50,6 +50,7 @@ struct Answer<'a> {
 
 impl Layers {
     pub fn run(self) -> Result<()> {
+        ThreadArgs::default().apply()?;
         let model = self.model.load(self.quiet)?;
         let default = model.encoder.default_tap();
         let taps = model.encoder.taps();
@@ -77,7 +78,11 @@ impl Layers {
         }
         say(&format!(
             "{} ({}), {}x{} pixels, {}",
-            answer.model, answer.format, answer.resolution, answer.resolution, answer.activation
+            printable(answer.model),
+            answer.format,
+            answer.resolution,
+            answer.resolution,
+            answer.activation
         ))?;
         say(&format!("{:<18} {:>6}  GRID", "TAP", "UNITS"))?;
         for row in answer.taps {

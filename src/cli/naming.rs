@@ -10,8 +10,9 @@ use crate::param::Basis;
 use crate::recipe::{DEFAULT_PRESET, ModelEntry, Recipe};
 use crate::transform::preset::preset;
 
-/// Characters of an objective that a file name repeats; a longer one ends in a digest.
-const LONGEST_OBJECTIVE: usize = 80;
+/// Bytes of a model's name and of an objective that a file name repeats; a longer one ends in a digest. File
+/// systems take names of 255 bytes.
+const LONGEST_PART: usize = 80;
 
 /// Endings of files that no picture is written to.
 const FOREIGN: [&str; 10] = [
@@ -26,6 +27,21 @@ const FOREIGN: [&str; 10] = [
     "npz",
     "safetensors",
 ];
+
+/// Where a picture goes that was stopped: where a run of so few steps would put it in a folder, else beside
+/// the place of the whole one; the name says the steps either way.
+pub fn unfinished(recipe: &Recipe, whole: &Path, out: &Path, resolution: usize) -> PathBuf {
+    match whole == out {
+        true => with_steps(recipe, whole),
+        false => out.join(file_name(recipe, resolution)),
+    }
+}
+
+/// The path with the recipe's steps at the end of the file's name.
+pub fn with_steps(recipe: &Recipe, path: &Path) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}-{}steps.png", recipe.steps))
+}
 
 /// The file of each recipe's picture: `out` itself when it ends in .png, else a file in the folder
 /// `out`. `resolution` is the model's input size.
@@ -70,7 +86,11 @@ pub fn files(out: &Path, recipes: &[Recipe], resolution: usize) -> Result<Vec<Pa
 /// Model, objective, seed and variant, with the preset, size, steps, step length and basis where they
 /// differ from the defaults.
 fn file_name(recipe: &Recipe, resolution: usize) -> String {
-    let mut parts = vec![model(&recipe.model), objective(recipe)];
+    let objective = recipe.objective.to_string();
+    let mut parts = vec![
+        shortened(model(&recipe.model), &recipe.model.name),
+        shortened(plain(&objective), &objective),
+    ];
     let default = preset(&recipe.preset);
     if recipe.preset != DEFAULT_PRESET {
         parts.push(plain(&recipe.preset));
@@ -85,11 +105,11 @@ fn file_name(recipe: &Recipe, resolution: usize) -> String {
         parts.push(format!("{}steps", recipe.steps));
     }
     if default.is_none_or(|preset| preset.learning_rate != recipe.learning_rate) {
-        parts.push(format!("lr{}", recipe.learning_rate));
+        parts.push(format!("lr{}", brief(recipe.learning_rate)));
     }
     match recipe.basis {
         Basis::Fourier { decay: 1.0 } => {}
-        Basis::Fourier { decay } => parts.push(format!("decay{decay}")),
+        Basis::Fourier { decay } => parts.push(format!("decay{}", brief(decay))),
         Basis::Pixel => parts.push("pixel".to_owned()),
     }
     parts.push(format!("s{}", recipe.seed));
@@ -97,6 +117,18 @@ fn file_name(recipe: &Recipe, resolution: usize) -> String {
         parts.push(format!("v{}", recipe.variant));
     }
     parts.join("-") + ".png"
+}
+
+/// Characters of a number from which on a file name has it with an exponent.
+const LONG_NUMBER: usize = 12;
+
+/// A number as a file name has it.
+fn brief(number: f64) -> String {
+    let digits = number.to_string();
+    match digits.len() {
+        0..LONG_NUMBER => digits,
+        _ => format!("{number:e}"),
+    }
 }
 
 /// Names of weight files that say nothing of the model.
@@ -128,13 +160,17 @@ fn model(entry: &ModelEntry) -> String {
         .unwrap_or_else(|| entry.sha256[..8.min(entry.sha256.len())].to_owned())
 }
 
-fn objective(recipe: &Recipe) -> String {
-    let spelling = recipe.objective.to_string();
-    let mut name = plain(&spelling);
-    if let Some((end, _)) = name.char_indices().nth(LONGEST_OBJECTIVE) {
-        name.replace_range(end.., &format!("-{}", &sha256(spelling.as_bytes())[..8]));
+/// A part of a file name, cut where it is too long and told apart by a digest of what it stands for.
+fn shortened(mut part: String, of: &str) -> String {
+    if part.len() > LONGEST_PART {
+        let mut cuts = (0..=LONGEST_PART).rev();
+        let cut = cuts.find(|&cut| part.is_char_boundary(cut));
+        part.replace_range(
+            cut.unwrap_or(0)..,
+            &format!("-{}", &sha256(of.as_bytes())[..8]),
+        );
     }
-    name
+    part
 }
 
 /// The text in characters that every file system takes.

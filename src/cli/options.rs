@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::backend::threads::use_threads;
 use crate::device::{Device, Dtype};
-use crate::error::{Error, Kind, Result, bail};
+use crate::error::{Error, Kind, Result, bail, printable, shorten};
 use crate::model::spec::Activation;
 use crate::model::{Model, Options};
 use crate::recipe::Recipe;
@@ -19,11 +19,11 @@ const DEFAULT_MODEL: &str = "mini";
 
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Which CLIP: `mini` (embedded), a known name such as RN50x4 or ViT-B/32, a hub id such as
+    /// Which CLIP: `mini` (embedded, the default), a known name such as RN50x4 or ViT-B/32, a hub id such as
     /// timm/resnet50x4_clip.openai, or a path to weights
     ///
     /// Weights may be OpenAI's .pt archive, a state dict, an open_clip checkpoint, a safetensors
-    /// file, or a Hugging Face directory. `percept models` lists the known names. [default: mini]
+    /// file, or a Hugging Face directory. `percept models` lists the known names.
     #[arg(long, short, value_name = "MODEL")]
     pub model: Option<String>,
 
@@ -49,10 +49,11 @@ pub fn load(name: &str, activation: Option<Activation>, quiet: bool) -> Result<M
     };
     let model = Model::load(name, options)?;
     if model.has_transformer() && !model.activation_is_known && !quiet {
-        eprintln!(
+        remark(&format!(
             "nothing in or beside {} tells the transformers' activation: taking {}; --activation overrules",
-            model.origin, model.activation
-        );
+            printable(&model.origin),
+            model.activation
+        ));
     }
     Ok(model)
 }
@@ -65,6 +66,12 @@ pub fn say(line: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Prints a line to standard error. What cannot be written there can be said nowhere else: no run ends
+/// because nobody listens any more.
+pub fn remark(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// An answer as JSON, on one line or indented.
@@ -81,12 +88,12 @@ const MOST_THREADS: usize = 1024;
 
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
-    /// What to render on: cpu, cuda (the first NVIDIA GPU), or GPUs such as cuda:1 or cuda:0,1, which
-    /// share each batch [default: cpu]
+    /// What to render on: cpu (the default), cuda (the first NVIDIA GPU), or GPUs such as cuda:1 or cuda:0,1, which
+    /// share each batch
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<Device>,
 
-    /// How a GPU stores activations: f32, f16 or bf16; sums and pictures are f32 always [default: f32]
+    /// How a GPU stores activations: f32 (the default), f16 or bf16; sums and pictures are f32 always
     #[arg(long, value_name = "TYPE")]
     pub dtype: Option<Dtype>,
 
@@ -171,7 +178,28 @@ impl Batch {
     }
 }
 
-#[derive(Debug, Args)]
+/// The environment variable that also tells the number of threads.
+const THREADS: &str = "RAYON_NUM_THREADS";
+
+/// # Errors
+/// When the variable is out of range, even where `--threads` overrules it: candle has threads of its own, as
+/// many as it says.
+fn threads_of_the_environment() -> Result<Option<usize>> {
+    let Some(text) = std::env::var_os(THREADS).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let text = text.to_string_lossy();
+    match text.trim().parse() {
+        Ok(count) if (1..=MOST_THREADS).contains(&count) => Ok(Some(count)),
+        _ => bail!(
+            Request,
+            "{THREADS} is \"{}\": set it to a number of threads from 1 to {MOST_THREADS}, or unset it and give --threads",
+            shorten(&text)
+        ),
+    }
+}
+
+#[derive(Debug, Default, Args)]
 pub struct ThreadArgs {
     /// Threads to use; all cores by default. Pictures do not depend on it
     #[arg(long, value_name = "N")]
@@ -179,8 +207,10 @@ pub struct ThreadArgs {
 }
 
 impl ThreadArgs {
+    /// Starts the threads that were asked for, by `--threads` or else by `RAYON_NUM_THREADS`.
     pub fn apply(&self) -> Result<()> {
-        match self.threads {
+        let told = threads_of_the_environment()?;
+        match self.threads.or(told) {
             Some(count) if (1..=MOST_THREADS).contains(&count) => use_threads(count),
             Some(count) => bail!(
                 Request,

@@ -1,34 +1,14 @@
-//! The progress bar of an ascent, and the way to stop it.
+//! The progress bar of an ascent.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::options::say;
+use super::options::{remark, say};
+use super::stop;
 use crate::ascent::Watch;
-use crate::error::{Error, Kind, Result};
-
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// The exit code of a program that Ctrl-C ended at once.
-const KILLED: i32 = 130;
-
-/// Makes the first Ctrl-C end the run after the step in hand, and the second at once.
-pub fn stop_on_ctrl_c() -> Result<()> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::SeqCst) {
-            std::process::exit(KILLED);
-        }
-        eprintln!("\nstopping after this step; once more to stop at once");
-    })
-    .map_err(|source| Error::new(Kind::Internal, "cannot listen for Ctrl-C").caused_by(source))
-}
-
-/// Whether Ctrl-C was pressed.
-pub fn is_stopped() -> bool {
-    STOP.load(Ordering::SeqCst)
-}
+use crate::error::Result;
 
 /// A bar over all steps of all pictures; silent when it is not on a terminal.
 pub struct Progress {
@@ -95,7 +75,7 @@ impl Progress {
 
     /// Prints a line to standard error without tearing the bar.
     pub fn warn(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| remark(line));
     }
 
     pub fn finish(&self) {
@@ -114,6 +94,6 @@ impl Watch for Progress {
     }
 
     fn should_stop(&self) -> bool {
-        is_stopped()
+        stop::is_asked()
     }
 }

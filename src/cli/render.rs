@@ -1,20 +1,22 @@
 //! `percept render`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
+use serde::Serialize;
 
 use super::naming;
 use super::options::{Batch, ModelArgs, ThreadArgs, json};
-use super::progress::{self, Progress};
+use super::progress::Progress;
 use super::recipe::RecipeArgs;
+use super::stop;
 use crate::device::{Device, Dtype};
-use crate::error::{Error, Result, bail};
+use crate::error::{Error, Kind, Result, bail};
 use crate::model::Model;
 use crate::model::weights::Format;
 use crate::output::file;
 use crate::recipe::{Recipe, Request};
-use crate::render::Renderer;
+use crate::render::{Renderer, files};
 
 /// The unit that `percept render` shows when none is named: one of the embedded model's that
 /// people recognise.
@@ -24,20 +26,23 @@ const SHOWPIECE: &str = "117";
 ///
 /// Climbs each unit's activation by gradient ascent on a Fourier-parameterised image under random
 /// transforms, writes a PNG and a JSON sidecar, and prints one line of numbers a picture: the
-/// objective without transforms, its mean and deviation under fixed transforms, how the unit
-/// ranks among its layer's on the picture, and the slope of the picture's spectrum.
+/// activation without transforms (and the objective, `clean`, where that is something else), the objective's
+/// mean and deviation under fixed transforms, how the unit ranks among its layer's on the picture, and the
+/// slope of the picture's spectrum. Where the line says `never opened`, the unit's ReLU lets nothing through on
+/// the picture: what it shows is no result.
 #[derive(Debug, Args)]
 #[command(after_help = "Units and objectives:
-  491                            a unit of the model's default tap
-  layer4.0.sum:491               a unit of a tap (`percept layers` lists them)
-  layer4.0.sum:0..16             a range, one picture each; also lists: 3,5,8
-  layer4.0.sum:491@0,1           one position, row and column; also @centre
-  -491                           its negative (as does --negative; after -- with a tap)
-  'layer3:12 + 0.5*layer3:40 - 2*tv'   a sum of units and penalties (l2, tv)
-  'direction(layer4.0.sum, v.npy, 2)'  a vector: dot product times cosine to the power 2
+  491                        a unit of the model's default tap
+  layer4.0.sum:491           a unit of a tap (`percept layers` lists them)
+  layer4.0.sum:0..16         a range, one picture each; also lists: 3,5,8
+  layer4.0.sum:491@0,1       one position, row and column; also @centre
+  -491                       its negative; with a tap after --, or --negative
+  'layer3:12 + 0.5*layer3:40 - 2*tv'    a sum of units and penalties (l2, tv)
+  'direction(layer4.0.sum, v.npy, 2)'   a vector: dot product times cosine^2
 
 Examples:
   percept render 491
+  percept render $(percept find truck --addresses)
   percept render layer4.0.sum:0..64 --steps 256 --batch 16 --out sheet/
   percept render 89 --model RN50x4 --preset goh2021 --steps 1024
   percept render --model ViT-B/32 blocks.10.mlp:7 --negative")]
@@ -68,11 +73,11 @@ pub struct Render {
     #[command(flatten)]
     threads: ThreadArgs,
 
-    /// A folder, or a file name ending in .png for a single picture
+    /// A folder, or for one picture a name ending in .png
     #[arg(long, short, value_name = "PATH", default_value = "outputs", value_hint = ValueHint::AnyPath)]
     out: PathBuf,
 
-    /// Print one JSON object a picture instead of a line
+    /// Print one JSON object a picture instead of a line, also of one that could not be made
     #[arg(long)]
     json: bool,
 
@@ -87,11 +92,9 @@ impl Render {
         let model = self.model.load(self.quiet)?;
         let recipes = self.request(&model)?.resolve(&model)?;
         let files = naming::files(&self.out, &recipes, model.encoder.resolution())?;
-        for path in &files {
-            file::prepare_file(path)?;
-        }
-        progress::stop_on_ctrl_c()?;
         let jobs: Vec<(Recipe, PathBuf)> = recipes.into_iter().zip(files).collect();
+        prepare(&jobs)?;
+        stop::listen()?;
         let (device, dtype) = self
             .recipe
             .device
@@ -104,7 +107,15 @@ impl Render {
             }
             None => return Ok(()),
         };
-        render_all(&renderer, &jobs, batch, self.quiet, self.json)
+        let resolution = model.encoder.resolution();
+        let unfinished = |recipe: &Recipe, whole: &Path| {
+            naming::unfinished(recipe, whole, &self.out, resolution)
+        };
+        let say = Say {
+            is_quiet: self.quiet,
+            is_json: self.json,
+        };
+        render_all(&renderer, &jobs, &unfinished, batch, say)
     }
 
     fn request(&self, model: &Model) -> Result<Request> {
@@ -127,38 +138,77 @@ impl Render {
     }
 }
 
+/// Finds out before any work whether the files of all pictures can be written.
+pub fn prepare(jobs: &[(Recipe, PathBuf)]) -> Result<()> {
+    let files = jobs.iter().flat_map(|(recipe, path)| files(recipe, path));
+    file::prepare_files(&files.collect::<Vec<_>>())
+}
+
+/// A picture that could not be made.
+#[derive(Serialize)]
+struct Failed {
+    objective: String,
+    error: String,
+}
+
+/// How much is said, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Say {
+    pub is_quiet: bool,
+    pub is_json: bool,
+}
+
 /// Renders batch after batch and writes every picture as its batch is done; reports failed units
-/// at the end, and goes on without them.
+/// at the end, and goes on without them. A disk that refuses one picture ends the run. `unfinished` says where
+/// a picture goes that was stopped.
 pub fn render_all(
     renderer: &Renderer,
     jobs: &[(Recipe, PathBuf)],
+    unfinished: &(dyn Fn(&Recipe, &Path) -> PathBuf + Sync),
     batch: usize,
-    quiet: bool,
-    as_json: bool,
+    say: Say,
 ) -> Result<()> {
     let Some((first, _)) = jobs.first() else {
         return Ok(());
     };
-    let progress = Progress::new(jobs.len(), first.steps, quiet);
+    let progress = Progress::new(jobs.len(), first.steps, say.is_quiet);
     let mut failures: Vec<Error> = Vec::new();
-    let mut rendered = 0;
+    let (mut whole, mut begun) = (0, 0);
     let mut said = Ok(());
+    let mut refused = None;
     for batch in jobs.chunks(batch) {
-        if progress::is_stopped() {
+        if stop::is_asked() || refused.is_some() {
             break;
         }
-        progress.start_batch(batch.len(), rendered + failures.len());
-        for finished in renderer.render(batch, &progress) {
+        progress.start_batch(batch.len(), whole + failures.len());
+        let results = renderer.render(batch, unfinished, &progress);
+        for ((recipe, _), finished) in batch.iter().zip(results) {
             match finished {
                 Ok(finished) => {
-                    rendered += 1;
-                    let line = match as_json {
+                    match finished.quality {
+                        Some(_) => whole += 1,
+                        None => begun += 1,
+                    }
+                    let line = match say.is_json {
                         true => json(&finished, false),
                         false => Ok(finished.to_string()),
                     };
                     said = said.and(line.and_then(|line| progress.print(&line)));
                 }
+                Err(error) if error.kind() == Kind::Interrupted => {}
                 Err(error) => {
+                    if say.is_json {
+                        let failed = Failed {
+                            objective: recipe.objective.to_string(),
+                            error: error.report(),
+                        };
+                        let line = json(&failed, false);
+                        said = said.and(line.and_then(|line| progress.print(&line)));
+                    }
+                    if error.kind() == Kind::Io {
+                        refused = refused.or(Some(error));
+                        continue;
+                    }
                     if jobs.len() > 1 {
                         progress.warn(&format!("percept: {}", error.report()));
                     }
@@ -168,10 +218,16 @@ pub fn render_all(
         }
     }
     progress.finish();
-    if progress::is_stopped() {
+    if let Some(error) = refused {
+        return Err(match jobs.len() {
+            1 => error,
+            all => error.context(format!("{whole} of {all} pictures are written")),
+        });
+    }
+    if whole + failures.len() < jobs.len() {
         bail!(
             Interrupted,
-            "stopped: {rendered} of {} pictures are written, the last batch as far as it had come",
+            "stopped: {whole} of {} pictures are done, and {begun} more are written as far as they had come",
             jobs.len()
         );
     }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::options::{ThreadArgs, load};
-use super::progress;
-use super::render::render_all;
+use super::naming;
+use super::options::{ThreadArgs, load, remark};
+use super::render::{Say, prepare, render_all};
+use super::stop;
 use crate::error::{Error, Result, bail};
 use crate::input::sha256;
-use crate::output::{file, sidecar};
+use crate::output::sidecar;
 use crate::recipe::Recipe;
 use crate::render::Renderer;
 
@@ -69,12 +70,16 @@ impl Replay {
         recipe.check(&model).map_err(cannot)?;
         let beside = || self.sidecar.with_extension("replay.png");
         let out = self.out.clone().unwrap_or_else(beside);
-        file::prepare_file(&out)?;
         let (device, dtype) = recipe.device()?;
-        let renderer = Renderer::new(&model, &device, dtype).map_err(cannot)?;
-        progress::stop_on_ctrl_c()?;
         let jobs = [(recipe, out.clone())];
-        render_all(&renderer, &jobs, 1, self.quiet, self.json).map_err(cannot)?;
+        prepare(&jobs)?;
+        let renderer = Renderer::new(&model, &device, dtype).map_err(cannot)?;
+        stop::listen()?;
+        let say = Say {
+            is_quiet: self.quiet,
+            is_json: self.json,
+        };
+        render_all(&renderer, &jobs, &naming::with_steps, 1, say).map_err(cannot)?;
         let bytes = std::fs::read(&out).map_err(|source| Error::io("cannot read", &out, source))?;
         if stored.sha256 != sha256(&bytes) {
             bail!(
@@ -84,7 +89,7 @@ impl Replay {
             );
         }
         if !self.quiet {
-            eprintln!("the same bytes as the recorded picture");
+            remark("the same bytes as the recorded picture");
         }
         Ok(())
     }

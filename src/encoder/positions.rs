@@ -1,5 +1,7 @@
 //! The positions of an activation, whatever its layout.
 
+use std::ops::Range;
+
 use candle_core::{DType, Tensor};
 
 use super::tap::{Layout, Tap};
@@ -52,15 +54,16 @@ impl Positions {
         }
     }
 
-    /// Each channel's mean over all positions, for each image of the batch.
-    pub fn channel_means(&self, activation: &Tensor) -> Result<Vec<Vec<f64>>> {
+    /// Each channel's mean over some positions, for each image of the batch.
+    pub fn means_over(&self, places: Range<usize>, activation: &Tensor) -> Result<Vec<Vec<f64>>> {
         let per_image = activation.elem_count() / activation.dim(0)?.max(1);
         let values: Vec<f64> = activation.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
         let mean = |image: &[f64], channel: usize| {
-            let sum: f64 = (0..self.count())
+            let sum: f64 = places
+                .clone()
                 .map(|position| image[self.index(position, channel)])
                 .sum();
-            sum / self.count() as f64
+            sum / places.len() as f64
         };
         Ok(values
             .chunks_exact(per_image.max(1))

@@ -43,6 +43,17 @@ impl Tap {
             Layout::Vector => (1, 1),
         }
     }
+
+    /// Whether the activation passes a ReLU just before this tap or just after it: above 0 the unit is
+    /// open. A ViT's units and an embedding's pass none.
+    pub fn has_relu(&self) -> bool {
+        matches!(self.layout, Layout::Map { .. })
+    }
+
+    /// Whether it has passed one already.
+    pub fn is_rectified(&self) -> bool {
+        self.has_relu() && !self.name.ends_with(".sum")
+    }
 }
 
 impl fmt::Display for Tap {

@@ -1,5 +1,6 @@
 //! What the units of the embedded model's last block answer to, measured when it was trained.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use candle_core::Device;
@@ -45,29 +46,49 @@ pub fn concepts() -> &'static [Concept] {
     &PARSED
 }
 
-/// What a unit of the embedded model answers to; `None` outside its last block, and for units whose
-/// ReLU never opened.
-pub fn answers(tap: &str, channel: usize) -> Option<Answers> {
-    if !TAPS.contains(&tap) {
-        return None;
-    }
-    let file = SliceSafetensors::new(UNITS).ok()?;
-    let first = |kind: &str| -> Option<Vec<String>> {
-        let places = file.load(kind, &Device::Cpu).ok()?.get(channel).ok()?;
-        let places = places.to_vec1::<i64>().ok()?.into_iter();
-        let known = places.filter_map(|place| usize::try_from(place).ok());
-        let names = known.map(|place| concepts().get(place));
+static ANSWERS: LazyLock<Vec<Option<Answers>>> =
+    LazyLock::new(|| read_answers().unwrap_or_default());
+
+/// The concept of this name.
+pub fn concept(name: &str) -> Option<&'static Concept> {
+    static PLACES: LazyLock<HashMap<&str, usize>> = LazyLock::new(|| {
+        let names = concepts().iter().map(|concept| concept.name.as_str());
         names
-            .map(|concept| concept.map(|c| c.name.clone()))
+            .enumerate()
+            .map(|(place, name)| (name, place))
             .collect()
+    });
+    concepts().get(*PLACES.get(name)?)
+}
+
+/// What each unit of a tap of the embedded model answers to, nothing where its ReLU never opened; `None`
+/// outside the last block.
+pub fn answered(tap: &str) -> Option<&'static [Option<Answers>]> {
+    TAPS.contains(&tap).then(|| ANSWERS.as_slice())
+}
+
+fn read_answers() -> Option<Vec<Option<Answers>>> {
+    let file = SliceSafetensors::new(UNITS).ok()?;
+    let kind = |name: &str| -> Option<Vec<Vec<i64>>> {
+        file.load(name, &Device::Cpu).ok()?.to_vec2().ok()
     };
-    let answers = Answers {
-        drawings: first("drawings")?,
-        line_art: first("line_art")?,
-        words: first("words")?,
+    let [drawings, line_art, words] = [kind("drawings")?, kind("line_art")?, kind("words")?];
+    let names = |places: &[i64]| -> Option<Vec<String>> {
+        let known = places
+            .iter()
+            .filter_map(|&place| usize::try_from(place).ok());
+        let names = known.map(|place| concepts().get(place));
+        names.map(|concept| Some(concept?.name.clone())).collect()
     };
-    let is_silent = [&answers.drawings, &answers.line_art, &answers.words]
-        .iter()
-        .all(|names| names.is_empty());
-    (!is_silent).then_some(answers)
+    let of_unit = |((drawings, line_art), words): ((&Vec<i64>, &Vec<i64>), &Vec<i64>)| {
+        let answers = Answers {
+            drawings: names(drawings)?,
+            line_art: names(line_art)?,
+            words: names(words)?,
+        };
+        let all = [&answers.drawings, &answers.line_art, &answers.words];
+        Some((!all.iter().all(|names| names.is_empty())).then_some(answers))
+    };
+    let units = drawings.iter().zip(&line_art).zip(&words);
+    units.map(of_unit).collect()
 }

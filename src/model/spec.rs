@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::error::bail;
+use crate::error::{alike, bail};
 use crate::{Error, Result};
 
 /// The non-linearity of the transformers' hidden layers; the weights do not tell which.
@@ -193,7 +193,8 @@ impl Source {
         }
         if looks_like_path(text) {
             let name = path.file_name().unwrap_or_default();
-            if let Some(model) = KNOWN.iter().find(|model| model.openai_file == name) {
+            let is_asked = |model: &&KnownModel| name.eq_ignore_ascii_case(model.openai_file);
+            if let Some(model) = KNOWN.iter().find(is_asked) {
                 bail!(
                     Io,
                     "there is no file {}: download it from {}, or give --model {}",
@@ -211,10 +212,49 @@ impl Source {
         bail!(
             Request,
             "there is no model {text:?}: give mini, a known name ({}), a hub id (owner/name), \
-             or the path of a weight file or of a folder that holds one",
-            names.join(", ")
+             or the path of a weight file or of a folder that holds one{}",
+            names.join(", "),
+            match meant(text) {
+                Some(name) => format!("; did you mean {name}?"),
+                None => String::new(),
+            }
         )
     }
+}
+
+/// What else OpenAI's models are called: by open_clip's and timm's `hub_id`, by transformers, by torchvision.
+const OTHER_NAMES: [(&str, &str); 9] = [
+    ("RN50", "resnet50"),
+    ("RN101", "resnet101"),
+    ("RN50x4", "resnet50x4"),
+    ("RN50x16", "resnet50x16"),
+    ("RN50x64", "resnet50x64"),
+    ("ViT-B/32", "clip-vit-base-patch32"),
+    ("ViT-B/16", "clip-vit-base-patch16"),
+    ("ViT-L/14", "clip-vit-large-patch14"),
+    ("ViT-L/14@336px", "clip-vit-large-patch14-336"),
+];
+
+/// The name of the model that a text which is none was probably meant to be: one that is spelled alike, whatever
+/// stands between its letters and digits.
+pub fn meant(text: &str) -> Option<&'static str> {
+    let letters = |text: &str| {
+        text.replace(|c: char| !c.is_ascii_alphanumeric(), "")
+            .to_lowercase()
+    };
+    let own = KNOWN.iter().map(|model| (model.name, model.name));
+    let names: Vec<(String, &str)> = [("mini", "mini")]
+        .into_iter()
+        .chain(own)
+        .chain(OTHER_NAMES)
+        .map(|(name, spelling)| (letters(spelling), name))
+        .collect();
+    // Of two that are equally alike the last is taken, which is to be the smaller.
+    let spellings = names.iter().rev().map(|(spelling, _)| spelling.as_str());
+    let text = letters(text);
+    let nearest = *alike(&text, spellings).first()?;
+    let found = names.iter().find(|(spelling, _)| spelling == nearest);
+    found.map(|(_, name)| *name)
 }
 
 fn expand_home(text: &str) -> PathBuf {
@@ -296,6 +336,41 @@ mod tests {
             assert_eq!(error.kind(), kind, "{text}");
             assert!(error.report().contains(says), "{text}: {}", error.report());
         }
+    }
+
+    #[test]
+    fn a_misspelled_model_is_recognised() {
+        for (text, name) in [
+            ("RN5O", "RN50"),
+            ("rn50-x4", "RN50x4"),
+            ("rn50x44", "RN50x4"),
+            ("resnet50", "RN50"),
+            ("ViTB32", "ViT-B/32"),
+            ("vit_b32", "ViT-B/32"),
+            ("vitl14@336", "ViT-L/14@336px"),
+            ("clip-vit-base", "ViT-B/32"),
+            ("clip-vit-base-patch16", "ViT-B/16"),
+            ("CLIP-ViT-Large-Patch14", "ViT-L/14"),
+            ("Mini", "mini"),
+        ] {
+            assert_eq!(meant(text), Some(name), "{text}");
+            let error = Source::parse(text).unwrap_err();
+            let end = format!("; did you mean {name}?");
+            assert!(error.report().ends_with(&end), "{}", error.report());
+        }
+        for text in ["", "alexnet", "dinov2", "a/b/c"] {
+            assert_eq!(meant(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_of_openai_is_known_in_any_case() {
+        let error = Source::parse("weights/rn50X4.pt").unwrap_err();
+        assert!(
+            error.report().ends_with("give --model RN50x4"),
+            "{}",
+            error.report()
+        );
     }
 
     #[test]

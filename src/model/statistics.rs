@@ -1,13 +1,8 @@
-//! How a tap's units usually respond: the mean and standard deviation of each channel's mean
-//! over positions, over a set of images.
+//! How a tap's units usually respond: over a set of images, the mean and standard deviation of each channel's mean
+//! over positions, or of its value at one of them.
 
 use candle_core::Device;
 use candle_core::safetensors::SliceSafetensors;
-
-use crate::encoder::positions::Positions;
-use crate::encoder::tap::TapId;
-use crate::encoder::{Encoder, Pass};
-use crate::error::Result;
 
 /// The statistics of the embedded model, measured on the art that its card names.
 const MINI: &[u8] = include_bytes!("mini/statistics.safetensors");
@@ -15,7 +10,7 @@ const MINI: &[u8] = include_bytes!("mini/statistics.safetensors");
 /// What the embedded statistics were measured on.
 const MINI_SOURCE: &str = "emoji art in styles that the mini model was trained on";
 
-/// The smallest deviation that is divided by: a unit that never moved has none.
+/// The smallest deviation that means something: what is below comes of rounding.
 const SMALLEST_DEVIATION: f64 = 1e-6;
 
 /// The usual responses of one tap's units.
@@ -28,7 +23,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// From each image's channel means.
+    /// From what each image makes of each channel.
     pub fn of(images: &[Vec<f64>], source: impl Into<String>) -> Self {
         let channels = images.first().map_or(0, Vec::len);
         let count = images.len() as f64;
@@ -73,14 +68,11 @@ impl Statistics {
         (self.mean[channel], self.deviation[channel])
     }
 
-    /// How many standard deviations a channel's value lies above its mean.
-    pub fn z(&self, channel: usize, value: f64) -> f64 {
-        (value - self.mean[channel]) / self.deviation[channel].max(SMALLEST_DEVIATION)
-    }
-
-    /// Each image's channel means at a tap of a pass.
-    pub fn channel_means(encoder: &Encoder, tap: TapId, pass: &Pass) -> Result<Vec<Vec<f64>>> {
-        let activation = pass.activation(tap)?;
-        Positions::of(encoder.tap(tap), &activation)?.channel_means(&activation)
+    /// How many standard deviations a channel's value lies above its mean; `None` for a channel that never
+    /// varies, or whose deviation is not finite.
+    pub fn z(&self, channel: usize, value: f64) -> Option<f64> {
+        let deviation = self.deviation[channel];
+        let varies = deviation.is_finite() && deviation >= SMALLEST_DEVIATION;
+        varies.then(|| (value - self.mean[channel]) / deviation)
     }
 }

@@ -13,7 +13,7 @@ use candle_core::Tensor;
 
 use crate::encoder::architecture::Declared;
 use crate::error::{Kind, bail};
-use crate::model::spec::{self, Activation, KNOWN, KnownModel, Source};
+use crate::model::spec::{self, Activation, KNOWN, KnownModel, Source, meant};
 use crate::{Error, Result};
 
 mod archive;
@@ -225,7 +225,11 @@ fn advise_hub(id: &str, error: Error) -> Error {
         format!(
             "there is no folder {id} here, and no model of that name could be fetched: download the \
              weights and the JSON files of https://huggingface.co/{id} into a folder and pass its \
-             path with --model"
+             path with --model{}",
+            match meant(id) {
+                Some(name) => format!(", or give --model {name} if you meant that"),
+                None => String::new(),
+            }
         )
     })
 }

@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use super::term::{Term, check_cell};
 use super::{Objective, Position, penalty};
 use crate::encoder::positions::Positions;
-use crate::encoder::tap::{Layout, TapId};
+use crate::encoder::tap::TapId;
 use crate::encoder::{Encoder, Pass};
 use crate::error::Result;
 
@@ -74,10 +74,8 @@ impl Bound {
 
     /// Whether the objective reads a unit after a ReLU, whose gradient can vanish.
     pub fn reads_after_relu(&self, encoder: &Encoder) -> bool {
-        self.taps.iter().any(|&tap| {
-            let tap = encoder.tap(tap);
-            matches!(tap.layout, Layout::Map { .. }) && !tap.name.ends_with(".sum")
-        })
+        let mut taps = self.taps.iter();
+        taps.any(|&tap| encoder.tap(tap).is_rectified())
     }
 
     /// Evaluates on one image: a pass over a batch of one that was asked for [`Bound::taps`], and

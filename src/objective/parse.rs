@@ -11,13 +11,10 @@ use std::str::FromStr;
 
 use super::{Objective, Position, Quantity};
 use crate::encoder::tap::canonical;
-use crate::error::{Error, Result, bail, shorten};
+use crate::error::{Error, Result, bail, did_you_mean, shorten};
 
 /// The highest power of a cosine: with lucid's floor of 0.1 the next ones vanish in `f32`.
 const MOST_POWER: u32 = 16;
-
-/// The most units that one range or list may name: more than any layer has.
-const MOST_UNITS: usize = 1 << 20;
 
 impl FromStr for Objective {
     type Err = Error;
@@ -122,8 +119,12 @@ fn parse_quantity(text: &str) -> Result<Quantity> {
         }),
         Err(_) => bail!(
             Request,
-            "\"{}\" is not a unit: write TAP:NUMBER, such as layer4.0.sum:12, or a bare number for the model's default tap",
-            shorten(text)
+            "\"{}\" is not a unit: write TAP:NUMBER, such as layer4.0.sum:12, or a bare number for the model's default tap{}",
+            shorten(text),
+            did_you_mean(
+                text.split('(').next().unwrap_or(text),
+                ["direction", "l2", "tv"]
+            )
         ),
     }
 }
@@ -170,7 +171,7 @@ fn parse_direction(rest: &str) -> Result<Quantity> {
 }
 
 /// Splits `[TAP:]UNITS[@POSITION]`.
-fn parse_address(text: &str) -> Result<(Option<String>, &str, Position)> {
+pub(super) fn parse_address(text: &str) -> Result<(Option<String>, &str, Position)> {
     let (tap, rest) = match text.rsplit_once(':') {
         Some((tap, rest)) => (Some(canonical(tap)), rest),
         None => (None, text),
@@ -194,60 +195,6 @@ fn parse_position(text: &str) -> Result<Position> {
         _ => bail!(
             Request,
             "\"@{}\" is not a position: write @ROW,COLUMN, such as @3,4, or @centre",
-            shorten(text)
-        ),
-    }
-}
-
-/// Reads what `render` takes: an objective, or several units at once by ranges (`0..8`, the end
-/// left out) and lists (`89,550`), each an objective of its own.
-///
-/// # Errors
-/// When the text is neither.
-pub fn parse_units(text: &str) -> Result<Vec<Objective>> {
-    if let Some((tap, units, position)) = parse_address(text).ok()
-        && is_list(units)
-    {
-        let mut objectives = Vec::new();
-        for part in units.split(',') {
-            for unit in parse_range(part.trim(), text)? {
-                objectives.push(Objective::unit(tap.clone(), unit, position));
-            }
-            if objectives.len() > MOST_UNITS {
-                bail!(
-                    Request,
-                    "\"{}\" names more than {MOST_UNITS} units",
-                    shorten(text)
-                );
-            }
-        }
-        return Ok(objectives);
-    }
-    Ok(vec![text.parse()?])
-}
-
-/// Whether the text is made of numbers, commas and ranges alone.
-fn is_list(units: &str) -> bool {
-    (units.contains(',') || units.contains(".."))
-        && units
-            .chars()
-            .all(|c| c.is_ascii_digit() || matches!(c, ',' | '.' | ' '))
-}
-
-fn parse_range(part: &str, text: &str) -> Result<std::ops::Range<usize>> {
-    let range = match part.split_once("..") {
-        Some((start, end)) => start.trim().parse().ok().zip(end.trim().parse().ok()),
-        None => part
-            .parse()
-            .ok()
-            .and_then(|unit: usize| Some((unit, unit.checked_add(1)?))),
-    };
-    match range {
-        Some((start, end)) if start < end && end - start <= MOST_UNITS => Ok(start..end),
-        _ => bail!(
-            Request,
-            "\"{}\" in \"{}\" is not a unit or a range: write 89 or 0..16",
-            shorten(part),
             shorten(text)
         ),
     }
@@ -290,16 +237,6 @@ mod tests {
             let spelled = objective.to_string();
             prop_assert_eq!(spelled.parse::<Objective>().unwrap(), objective, "{}", spelled);
         }
-
-        #[test]
-        fn no_text_makes_the_parser_panic(text in "\\PC{0,40}") {
-            let _ = parse_units(&text);
-        }
-
-        #[test]
-        fn no_near_miss_makes_the_parser_panic(text in "[-+*0-9a-z.:@,() ]{0,30}") {
-            let _ = parse_units(&text);
-        }
     }
 
     #[test]
@@ -315,35 +252,5 @@ mod tests {
         assert_eq!(neuron.to_string(), "layer4.5.sum:89@3,4");
         let negative: Objective = "-89".parse().unwrap();
         assert_eq!(negative.to_string(), "-89");
-    }
-
-    #[test]
-    fn ranges_and_lists_name_several_units() {
-        let spell = |text: &str| {
-            parse_units(text)
-                .unwrap()
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(spell("layer4:0..3"), ["layer4:0", "layer4:1", "layer4:2"]);
-        assert_eq!(spell("89,550"), ["89", "550"]);
-        assert_eq!(
-            spell("layer4:1,5..7@1,2"),
-            ["layer4:1@1,2", "layer4:5@1,2", "layer4:6@1,2"]
-        );
-        for bad in [
-            "layer4:3..3",
-            "layer4:0..99999999999",
-            "1,,2",
-            "layer4:",
-            "2*",
-            "a + ",
-            "nan*3",
-            "x*tv",
-            "direction(layer4",
-        ] {
-            assert!(parse_units(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -7,7 +7,7 @@ use super::{Position, Quantity};
 use crate::encoder::Encoder;
 use crate::encoder::positions::Positions;
 use crate::encoder::tap::{Layout, Tap, TapId};
-use crate::error::{Result, bail, shorten};
+use crate::error::{Result, bail};
 
 /// A quantity whose tap is found.
 pub enum Term {
@@ -25,23 +25,6 @@ pub enum Term {
     Tv,
 }
 
-/// A tap by name.
-///
-/// # Errors
-/// When the encoder has none of that name.
-fn find(name: &str, encoder: &Encoder) -> Result<TapId> {
-    if let Some(id) = encoder.find(name) {
-        return Ok(id);
-    }
-    bail!(
-        Request,
-        "this model has no tap {}; its default is {}, and `percept layers` lists all {}",
-        shorten(name),
-        encoder.tap(encoder.default_tap()),
-        encoder.taps().len()
-    )
-}
-
 impl Term {
     /// Finds a quantity's tap in an encoder, checks its unit, loads its vector.
     ///
@@ -55,18 +38,11 @@ impl Term {
                 position,
             } => {
                 let id = match tap {
-                    Some(name) => find(name, encoder)?,
+                    Some(name) => encoder.tap_named(name)?,
                     None => encoder.default_tap(),
                 };
                 let tap = encoder.tap(id);
-                if *unit >= tap.channels {
-                    bail!(
-                        Request,
-                        "{tap} has {} units, 0 to {}; there is no unit {unit} (`percept layers` lists the taps)",
-                        tap.channels,
-                        tap.channels - 1
-                    );
-                }
+                encoder.check_unit(id, *unit)?;
                 if *position != Position::Mean && tap.layout == Layout::Vector {
                     bail!(Request, "{tap} has no positions; leave out the @");
                 }
@@ -77,7 +53,7 @@ impl Term {
                 }
             }
             Quantity::Direction { tap, file, power } => {
-                let id = find(tap, encoder)?;
+                let id = encoder.tap_named(tap)?;
                 let vector = crate::input::vector(file)?;
                 let channels = encoder.tap(id).channels;
                 if vector.len() != channels {

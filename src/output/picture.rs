@@ -1,6 +1,6 @@
 //! RGB tensors to PNG files.
 
-use std::io::Cursor;
+use std::io::{BufRead, Cursor, Seek};
 
 use candle_core::Tensor;
 use image::imageops::{self, FilterType};
@@ -63,6 +63,15 @@ fn write(
     writer.write_image_data(levels)?;
     writer.finish()?;
     Ok(bytes)
+}
+
+/// Whether a PNG carries a recipe before its pixels, where percept writes it.
+pub fn carries_recipe(png: impl BufRead + Seek) -> bool {
+    let reader = png::Decoder::new(png).read_info();
+    reader.is_ok_and(|reader| {
+        let mut chunks = reader.info().utf8_text.iter();
+        chunks.any(|chunk| chunk.keyword == RECIPE_KEYWORD)
+    })
 }
 
 /// The recipe in a PNG that percept wrote, if there is one.

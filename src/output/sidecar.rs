@@ -1,8 +1,9 @@
 //! The JSON file beside every picture: what was asked, what was found, how to have it again.
 
+use std::io::Read;
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use super::picture;
@@ -35,8 +36,8 @@ pub struct Sidecar<'a, R, A> {
     /// Steps that were asked for, where the run was stopped before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps_asked: Option<usize>,
-    /// The quality numbers.
-    pub quality: &'a Quality,
+    /// The quality numbers; null for a picture that was stopped before it was measured.
+    pub quality: Option<&'a Quality>,
     /// The objective and the norm of its gradient on the image, at each step before its update.
     pub trace: &'a Trace,
     /// What differs from run to run.
@@ -85,7 +86,7 @@ pub struct WeightsEntry {
 /// Wall-clock time.
 #[derive(Debug, Clone, Serialize)]
 pub struct Timing {
-    /// Of the batch that the picture was made in, from its first step to its last.
+    /// The picture's share of the time that its batch climbed, from the first step to the last.
     pub seconds: f64,
     /// Images in that batch.
     pub batch: usize,
@@ -101,6 +102,23 @@ pub struct Replayable<R> {
     pub recipe: R,
     /// The SHA-256 that the picture had.
     pub sha256: String,
+}
+
+/// Whether a JSON file is a sidecar.
+pub fn is_sidecar(json: impl Read) -> bool {
+    #[derive(Deserialize)]
+    struct Stored {
+        #[serde(rename = "schema")]
+        _schema: u32,
+        #[serde(rename = "percept")]
+        _percept: String,
+        #[serde(rename = "recipe")]
+        _recipe: IgnoredAny,
+        #[serde(rename = "picture")]
+        _picture: PictureEntry,
+    }
+
+    serde_json::from_reader::<_, Stored>(json).is_ok()
 }
 
 /// Reads the recipe from a sidecar, or from the PNG itself.

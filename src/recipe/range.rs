@@ -15,6 +15,19 @@ const MOST_VARIANTS: u32 = 10_000;
 /// The largest side of a PNG.
 const LARGEST_PICTURE: usize = 8192;
 
+/// A canvas' side, as it is typed.
+///
+/// # Errors
+/// When it is no number of pixels: says what can be given.
+pub fn parse_size(text: &str) -> std::result::Result<usize, String> {
+    text.parse().map_err(|_| {
+        let (least, most) = SIZES.into_inner();
+        format!(
+            "a canvas is a square: give one number of pixels from {least} to {most}, such as 128"
+        )
+    })
+}
+
 /// # Errors
 /// When a number is out of range: says what can be given.
 pub fn check_numbers(

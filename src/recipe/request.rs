@@ -3,8 +3,9 @@
 use super::range::check_numbers;
 use super::{ModelEntry, Recipe, vectors};
 use crate::device::{self, Device, Dtype};
-use crate::error::{Result, bail};
+use crate::error::{Result, bail, did_you_mean, shorten};
 use crate::model::Model;
+use crate::model::hint::instead;
 use crate::objective::{Bound, Objective, parse_units};
 use crate::param::Basis;
 use crate::transform::preset::{self, Preset, preset};
@@ -22,8 +23,16 @@ const MOST_PICTURES: usize = 100_000;
 const SMALLEST_PICTURE: usize = 256;
 
 /// The factor that brings a canvas to 256 pixels or more.
-fn default_scale(canvas: usize) -> u32 {
+pub(super) fn default_scale(canvas: usize) -> u32 {
     SMALLEST_PICTURE.div_ceil(canvas.max(1)) as u32
+}
+
+/// For how many steps ReLUs are redirected where nothing else is asked for.
+pub(super) fn default_redirect(bound: &Bound, model: &Model) -> usize {
+    match bound.reads_after_relu(&model.encoder) {
+        true => REDIRECT_STEPS,
+        false => 0,
+    }
 }
 
 /// What a user may ask for; everything left out gets its default.
@@ -77,12 +86,17 @@ impl Request {
         self.check_checkpoints(steps)?;
         let mut recipes: Vec<Recipe> = Vec::new();
         for text in &self.units {
-            for unit in parse_units(text)? {
+            let asked = parse_units(text);
+            let asked = asked.map_err(|error| instead(model, text).unwrap_or(error))?;
+            for last in asked.lasts() {
+                Bound::new(&self.objective(last, &preset, model)?, &model.encoder)?;
+            }
+            for unit in asked.objectives() {
                 let objective = self.objective(unit, &preset, model)?;
                 let bound = Bound::new(&objective, &model.encoder)?;
                 bound.check_positions(&model.encoder, size)?;
                 let vectors = vectors(&objective)?;
-                let redirected = bound.reads_after_relu(&model.encoder);
+                let redirect = default_redirect(&bound, model);
                 if recipes.len() + variants as usize > MOST_PICTURES {
                     bail!(
                         Request,
@@ -102,11 +116,7 @@ impl Request {
                         preset: preset.name.to_owned(),
                         transforms: preset.transforms.clone(),
                         basis: self.basis.unwrap_or(Basis::Fourier { decay: 1.0 }),
-                        redirect_steps: self.redirect_steps.unwrap_or(if redirected {
-                            REDIRECT_STEPS
-                        } else {
-                            0
-                        }),
+                        redirect_steps: self.redirect_steps.unwrap_or(redirect),
                         checkpoints: self.checkpoints.clone(),
                         scale,
                         device: self.device.kind().to_owned(),
@@ -124,8 +134,10 @@ impl Request {
             Some(preset) => Ok(preset),
             None => bail!(
                 Request,
-                "there is no preset {name}; there are {}",
-                preset::NAMES.join(", ")
+                "there is no preset {}: give --preset {}{}",
+                shorten(name),
+                preset::NAMES.join(", "),
+                did_you_mean(name, preset::NAMES)
             ),
         }
     }

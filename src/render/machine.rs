@@ -177,7 +177,9 @@ fn climb_and_look(
     watch: &dyn Watch,
 ) -> Vec<Result<Rendered>> {
     let mut results = gpu.ascend(settings, jobs, watch);
-    // The pictures are here: the CPU looks at what the device had no room to look at.
-    let _ = gpu.look_at(jobs, &mut results);
+    if !watch.should_stop() {
+        // The pictures are here: the CPU looks at what the device had no room to look at.
+        let _ = gpu.look_at(jobs, &mut results);
+    }
     results
 }

@@ -1,14 +1,14 @@
-//! What a finished picture is, and the files that it becomes.
+//! What a measured picture is, and the files that it becomes.
 
-use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
-use serde::Serialize;
 
+use super::finished::Finished;
 use super::{Climb, Climbed};
-use crate::ascent::quality::{Measured, Quality};
-use crate::ascent::{Rendered, Trace};
+use crate::ascent::quality::Measured;
+use crate::ascent::{Rendered, Trace, Watch};
 use crate::error::{Error, Kind, Result};
 use crate::input::sha256;
 use crate::model::Model;
@@ -18,43 +18,24 @@ use crate::output::sidecar::{PictureEntry, SCHEMA, Sidecar, Timing, UnitEntry, W
 use crate::output::{file, picture};
 use crate::recipe::Recipe;
 
-/// A picture that is measured and not written yet.
+/// A picture that is measured, unless it was stopped, and not written yet.
 pub struct Made<'a> {
     model: &'a Model,
     recipe: Recipe,
     steps_asked: usize,
     rendered: Rendered,
-    measured: Measured,
+    measured: Option<Measured>,
     answers: Option<Answers>,
     climb: Climb,
 }
 
-/// A picture that is on disk.
-#[derive(Debug, Clone, Serialize)]
-pub struct Finished {
-    /// The PNG.
-    pub picture: PathBuf,
-    /// Its sidecar.
-    pub sidecar: PathBuf,
-    /// What was climbed.
-    pub objective: String,
-    /// Steps done.
-    pub steps: usize,
-    /// The quality numbers.
-    pub quality: Quality,
-    /// What the first unit is known to answer to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub answers: Option<Answers>,
-    /// Seconds that its batch climbed; on a GPU also of looking at its pictures.
-    pub seconds: f64,
-}
-
 impl<'a> Made<'a> {
-    /// Measures what has climbed.
+    /// Measures what has climbed, if it is whole and `watch` does not stop that.
     ///
     /// # Errors
     /// When it was stopped before its first step, or a number is not finite.
-    pub(super) fn new(climbed: Climbed<'a>) -> Result<Self> {
+    pub(super) fn new(climbed: Climbed<'a>, watch: &dyn Watch) -> Result<Self> {
+        let is_whole = climbed.is_whole();
         let Climbed {
             renderer,
             asked,
@@ -67,11 +48,15 @@ impl<'a> Made<'a> {
                 format!("{} was stopped before its first step", asked.objective),
             ));
         }
-        let measured = renderer.judge.measure(&asked.objective, &rendered)?;
+        let measure = || renderer.judge.measure(&asked.objective, &rendered, watch);
+        let measured = match is_whole.then(measure) {
+            Some(Err(error)) if error.kind() == Kind::Interrupted => None,
+            measured => measured.transpose()?,
+        };
         let unit = asked.objective.first_unit();
         Ok(Self {
             model: renderer.model,
-            answers: unit.and_then(|(_, tap, channel)| renderer.model.answers(tap, channel)),
+            answers: unit.and_then(|unit| renderer.model.answers(unit.tap, unit.channel)),
             steps_asked: asked.steps,
             recipe: Recipe {
                 steps: rendered.steps_done,
@@ -83,12 +68,33 @@ impl<'a> Made<'a> {
         })
     }
 
-    /// What was measured.
-    pub fn measured(&self) -> &Measured {
-        &self.measured
+    /// Whether the first unit is made small: what it answers to is then not what the picture shows.
+    fn is_silenced(&self) -> bool {
+        let unit = self.recipe.objective.first_unit();
+        unit.is_some_and(|unit| unit.is_silenced())
     }
 
-    /// Seconds that its batch climbed; on a GPU also of looking at its pictures.
+    /// What it is made by, with the steps that it did.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Whether it did all steps that were asked for.
+    pub fn is_whole(&self) -> bool {
+        self.recipe.steps == self.steps_asked
+    }
+
+    /// Steps that were asked for, where it was stopped before.
+    fn steps_missed(&self) -> Option<usize> {
+        (!self.is_whole()).then_some(self.steps_asked)
+    }
+
+    /// What was measured; nothing where it was stopped before.
+    pub fn measured(&self) -> Option<&Measured> {
+        self.measured.as_ref()
+    }
+
+    /// Its share of the seconds that its batch climbed; on a GPU also of looking at the batch's pictures.
     pub fn seconds(&self) -> f64 {
         self.climb.seconds
     }
@@ -127,16 +133,16 @@ impl<'a> Made<'a> {
             schema: SCHEMA,
             percept: env!("CARGO_PKG_VERSION"),
             recipe: &self.recipe,
-            unit: unit.map(|(_, tap, channel)| UnitEntry {
-                tap,
-                channel,
-                answers: self.answers.clone(),
+            unit: unit.map(|unit| UnitEntry {
+                tap: unit.tap,
+                channel: unit.channel,
+                answers: self.answers.clone().filter(|_| !self.is_silenced()),
             }),
             picture,
             checkpoints,
             weights,
-            steps_asked: (self.recipe.steps < self.steps_asked).then_some(self.steps_asked),
-            quality: &self.measured.quality,
+            steps_asked: self.steps_missed(),
+            quality: self.measured.as_ref().map(|measured| &measured.quality),
             trace: &self.rendered.trace,
             timing,
         };
@@ -148,7 +154,7 @@ impl<'a> Made<'a> {
     /// Writes the picture, its checkpoints and its sidecar beside it.
     ///
     /// # Errors
-    /// When the system refuses; nothing new is then in its place.
+    /// When the system refuses, or a file that percept did not write lies in a place; nothing new is then there.
     pub fn write(self, path: &Path) -> Result<Finished> {
         // Nothing takes its place before everything is on disk.
         let mut staged = Vec::new();
@@ -158,7 +164,7 @@ impl<'a> Made<'a> {
                 steps: *step,
                 ..self.recipe.clone()
             };
-            let path = path.with_extension(format!("step{step}.png"));
+            let path = checkpoint(path, *step);
             checkpoints.push(stage(&path, encode(&recipe, image, &path)?, &mut staged)?);
         }
         let entry = stage(path, self.picture(path)?, &mut staged)?;
@@ -167,15 +173,50 @@ impl<'a> Made<'a> {
         let document = self.sidecar(entry, checkpoints, Some(run))?;
         staged.push(file::stage(&sidecar, &document)?);
         file::finish(staged.into_iter().map(Ok))?;
-        Ok(Finished {
+        Ok(self.finished(path))
+    }
+
+    /// As [`Made::write`], at the first of `NAME.png`, `NAME-2.png`, ... where nothing lies yet; at the first
+    /// where this very picture lies already nothing is written.
+    ///
+    /// # Errors
+    /// As [`Made::write`].
+    pub fn write_beside(self, path: &Path) -> Result<Finished> {
+        let (bytes, _) = self.picture(path)?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
+        let mut place = path.to_owned();
+        let mut number = 2;
+        while is_there(&place) || is_there(&place.with_extension("json")) {
+            let is_same = fs::read(&place).is_ok_and(|found| found == bytes);
+            if is_same && place.with_extension("json").is_file() {
+                return Ok(self.finished(&place));
+            }
+            place = path.with_file_name(format!("{stem}-{number}.png"));
+            number += 1;
+        }
+        self.write(&place)
+    }
+
+    fn finished(self, path: &Path) -> Finished {
+        let added = self.recipe.added();
+        let steps_asked = self.steps_missed();
+        let (answers, silenced) = match self.is_silenced() {
+            true => (None, self.answers),
+            false => (self.answers, None),
+        };
+        Finished {
             picture: path.to_owned(),
-            sidecar,
+            sidecar: path.with_extension("json"),
             objective: self.recipe.objective.to_string(),
             steps: self.recipe.steps,
-            quality: self.measured.quality,
-            answers: self.answers,
+            steps_asked,
+            quality: self.measured.map(|measured| measured.quality),
+            answers,
             seconds: self.climb.seconds,
-        })
+            added: added.map(|penalty| (self.recipe.preset, penalty)),
+            silenced,
+        }
     }
 }
 
@@ -188,6 +229,18 @@ impl Climb {
             at_step: trace.seconds.clone(),
         }
     }
+}
+
+/// Every file that comes of a recipe whose picture is `path`.
+pub fn files(recipe: &Recipe, path: &Path) -> Vec<PathBuf> {
+    let checkpoints = recipe.checkpoints.iter();
+    let checkpoints = checkpoints.map(|&step| checkpoint(path, step));
+    let others = [path.with_extension("json"), path.to_owned()];
+    checkpoints.chain(others).collect()
+}
+
+fn checkpoint(path: &Path, step: usize) -> PathBuf {
+    path.with_extension(format!("step{step}.png"))
 }
 
 fn weights(model: &Model) -> WeightsEntry {
@@ -226,38 +279,4 @@ fn encode(recipe: &Recipe, image: &Tensor, path: &Path) -> Result<(Vec<u8>, Pict
         .to_owned(),
     };
     Ok((bytes, entry))
-}
-
-impl fmt::Display for Finished {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Quality {
-            clean,
-            robust_mean,
-            robust_sd,
-            ..
-        } = self.quality;
-        write!(f, "{}  {}", self.picture.display(), self.objective)?;
-        write!(
-            f,
-            "  clean {clean:.2}  robust {robust_mean:.2} ± {robust_sd:.2}"
-        )?;
-        if let Some(selectivity) = &self.quality.selectivity {
-            write!(
-                f,
-                "  rank {}/{} (z {:.1})",
-                selectivity.rank, selectivity.of, selectivity.z
-            )?;
-        }
-        if let Some(slope) = self.quality.spectrum_slope {
-            write!(f, "  slope {slope:.2}")?;
-        }
-        if let Some(Answers {
-            drawings, words, ..
-        }) = &self.answers
-            && let (Some(drawn), Some(written)) = (drawings.first(), words.first())
-        {
-            write!(f, "  answers to {drawn} (drawn), {written} (written)")?;
-        }
-        write!(f, "  {:.1} s", self.seconds)
-    }
 }

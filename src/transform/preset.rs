@@ -42,7 +42,7 @@ pub fn preset(name: &str) -> Option<Preset> {
             transforms: goh2021(),
             learning_rate: 0.02,
             steps: 4096,
-            penalty: Some("-10*l2"),
+            penalty: Some("- 10*l2"),
         },
         "none" => Preset {
             name: "none",
@@ -122,7 +122,7 @@ mod tests {
         let preset = preset("goh2021").unwrap();
         assert_eq!(
             (preset.steps, preset.learning_rate, preset.penalty),
-            (4096, 0.02, Some("-10*l2"))
+            (4096, 0.02, Some("- 10*l2"))
         );
         let grey = Padding::Grey;
         assert_eq!(

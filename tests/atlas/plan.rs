@@ -5,8 +5,8 @@ use std::fs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::atlas::{SMALL, assert_same, atlas, begin, contents, journal, pictures, refused};
 use crate::common::{Picture, SHORT, fixture, json as read_json, percept, success};
-use crate::{SMALL, assert_same, atlas, begin, contents, journal, pictures, refused};
 
 #[test]
 fn another_recipe_is_refused_with_what_differs() {
@@ -23,8 +23,8 @@ fn another_recipe_is_refused_with_what_differs() {
             ],
         ),
         (
-            &["--units", "0..4"],
-            &["units was layer4.0.sum:0..3, and is now layer4.0.sum:0..4"],
+            &["--units", "0..2"],
+            &["units was layer4.0.sum:0..3, and is now layer4.0.sum:0..2"],
         ),
         (&["--units", "layer3"], &["and is now layer3:0.."]),
         (&["--pixel"], &["basis was", "\"kind\":\"pixel\""]),
@@ -64,7 +64,7 @@ fn other_weights_are_refused_and_moved_weights_are_not() {
     ];
     refused(folder.path(), &["--model", "mini"], &words);
     fs::remove_file(folder.path().join("a.pt")).unwrap();
-    refused(folder.path(), &[], &["a.pt"]);
+    refused(folder.path(), &[], &["a.pt", "say with --model where"]);
     fs::copy(fixture("rn/state_dict.pt"), folder.path().join("a.pt")).unwrap();
     refused(folder.path(), &[], &words);
     let lost = folder.path().join("atlas/pictures/layer4.0.sum/1-v0.png");

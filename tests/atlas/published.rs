@@ -8,8 +8,8 @@ use parquet::record::{Row, RowAccessor};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::success;
-use crate::{atlas, begin};
+use crate::atlas::{atlas, begin};
+use crate::common::{percept, success};
 
 fn rows(atlas: &Path) -> Vec<Row> {
     let file = fs::File::open(atlas.join("units.parquet")).unwrap();
@@ -64,6 +64,57 @@ fn a_finished_atlas_holds_what_its_pictures_and_the_model_tell() {
     );
     let again = fs::read(folder.path().join("again.png")).unwrap();
     assert!(again == fs::read(path.join(picture)).unwrap());
+}
+
+/// Unit 3's ReLU never opens; the picture of what silences a unit claims no words, and its row keeps them.
+#[test]
+fn a_unit_that_never_opens_is_told_apart() {
+    let folder = TempDir::new().unwrap();
+    let units = ["--units", "layer4.0:3,117", "--negative"];
+    let fixed = ["--size", "64", "--steps", "40", "--scale", "1"];
+    let all = [&["atlas", "--out", "atlas"], &units[..], &fixed].concat();
+    // Nothing makes a closed unit smaller: its negative has no gradient.
+    let answer = percept(folder.path(), &all);
+    assert_eq!(answer.code, Some(1), "{}", answer.stderr);
+    assert!(answer.stderr.contains("3-neg-v0"), "{}", answer.stderr);
+    let path = folder.path().join("atlas");
+    let rows = rows(&path);
+    let [closed, open] = rows.as_slice() else {
+        panic!("{} rows", rows.len())
+    };
+    let opened = |row: &Row| row.get_bool(column(row, "opened")).unwrap();
+    assert_eq!((opened(closed), opened(open)), (false, true));
+    let number = |row: &Row, name| row.get_double(column(row, name)).ok();
+    for name in ["robust_ratio", "z", "negative_activation"] {
+        assert_eq!(number(closed, name), None, "{name}");
+    }
+    assert_eq!(closed.get_long(column(closed, "rank")).ok(), None);
+    assert_eq!(number(closed, "activation"), Some(0.0));
+    assert_eq!(number(open, "activation"), number(open, "clean"));
+    assert!(number(open, "robust_ratio").is_some());
+    let words = |row: &Row| row.get_list(column(row, "words")).unwrap().len();
+    assert_eq!((words(closed), words(open)), (0, 5));
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(path.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest["counts"]["never_opened"], 1);
+    let index = fs::read_to_string(path.join("site/data.js")).unwrap();
+    assert!(index.contains("\"unopened\":[0]"), "{index}");
+}
+
+/// What is below zero is no share of anything, and must not head the order by robustness.
+#[test]
+fn a_unit_below_zero_has_no_robust_ratio() {
+    let folder = TempDir::new().unwrap();
+    begin(folder.path(), "119", &["--negative"]);
+    let path = folder.path().join("atlas");
+    let row = &rows(&path)[0];
+    let number = |name| row.get_double(column(row, name)).ok();
+    assert!(number("activation").unwrap() < 0.0);
+    assert!(number("z").is_some());
+    assert_eq!(number("robust_ratio"), None);
+    assert!(!row.get_bool(column(row, "opened")).unwrap());
+    assert!(number("negative_robust_ratio").is_some());
+    assert!(number("negative_activation").unwrap() < 0.0);
 }
 
 #[test]

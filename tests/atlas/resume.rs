@@ -9,8 +9,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 
+use crate::atlas::{SMALL, assert_same, atlas, begin, journal, pictures, refused};
 use crate::common::{Answer, command};
-use crate::{SMALL, assert_same, atlas, begin, journal, pictures, refused};
 
 /// How often a run is killed before it may end.
 const KILLS: usize = 20;
@@ -65,7 +65,7 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_bytes() {
 fn ctrl_c_says_how_to_go_on_and_leaves_whole_pictures_only() {
     let undisturbed = TempDir::new().unwrap();
     begin(undisturbed.path(), "0..24", &[]);
-    for signal in ["-INT", "-TERM"] {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
         let folder = TempDir::new().unwrap();
         let run = start(&folder, &[&["--units", "0..24"], &SMALL[..]].concat());
         let deadline = Instant::now() + Duration::from_secs(300);
@@ -77,7 +77,7 @@ fn ctrl_c_says_how_to_go_on_and_leaves_whole_pictures_only() {
             .status();
         assert!(kill.unwrap().success());
         let answer = Answer::from(run.wait_with_output().unwrap());
-        assert_eq!(answer.code, Some(130), "{}", answer.stderr);
+        assert_eq!(answer.code, Some(code), "{}", answer.stderr);
         let advice = "pictures are done; `percept atlas --out atlas` goes on: stopped";
         assert!(answer.stderr.contains(advice), "{}", answer.stderr);
         let left = 24 - pictures(&folder.path().join("atlas")).len();

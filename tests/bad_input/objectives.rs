@@ -20,7 +20,10 @@ fn a_text_that_is_no_objective_is_refused_with_an_example() {
         ("nan*3", &["\"nan\"", "not a number"]),
         ("89@3", &["@ROW,COLUMN"]),
         ("3..1", &["\"3..1\"", "0..16"]),
-        ("0..99999999999", &["0..99999999999", "0..16"]),
+        (
+            "0..99999999999999999999",
+            &["0..99999999999999999999", "0..16"],
+        ),
         ("embedding:3@1,1", &["embedding", "no positions"]),
         ("direction(layer4", &["closing parenthesis", "FILE"]),
         ("direction(layer4)", &["names no file", "FILE"]),
@@ -28,6 +31,18 @@ fn a_text_that_is_no_objective_is_refused_with_an_example() {
     ] {
         refused(&["render", text, "--model", model], words);
     }
+}
+
+/// Without making them: they would not fit into memory.
+#[test]
+fn a_range_beyond_the_tap_says_how_many_units_there_are() {
+    for units in ["0..100000000", "layer4.0.sum:5,0..18446744073709551615"] {
+        let words = ["layer4.0.sum has 768 units, 0 to 767", "percept layers"];
+        refused(&["render", units], &words);
+        refused(&["atlas", "--units", units], &words);
+    }
+    let words = ["layer4.0 has 768 units"];
+    refused(&["atlas", "--units", "layer4.0:0..100000000"], &words);
 }
 
 #[test]

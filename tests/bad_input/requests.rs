@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use crate::common::{command, fixture, refusal};
+use crate::common::{Answer, command, fixture, refusal};
 
 /// As [`crate::common::refused`]; not even the output folder may be made.
 #[track_caller]
@@ -16,6 +16,39 @@ fn refused(arguments: &[&str], words: &[&str]) {
 }
 
 #[test]
+fn a_number_of_threads_in_the_environment_is_held_to_the_same_range() {
+    for commands in [
+        &["render", "1"][..],
+        &["render", "1", "--threads", "1"],
+        &["layers"],
+        &["atlas", "--units", "0..2"],
+    ] {
+        for threads in ["0", "1025", "100000", "-1", "many"] {
+            let folder = TempDir::new().unwrap();
+            let mut command = command(folder.path(), commands);
+            command.env("RAYON_NUM_THREADS", threads);
+            let named = format!("RAYON_NUM_THREADS is \"{threads}\"");
+            refusal(
+                command,
+                folder.path(),
+                &[&named, "from 1 to 1024", "--threads"],
+            );
+        }
+    }
+    // What is typed counts.
+    for (threads, arguments) in [("3", &["--threads", "1"][..]), ("2", &[]), ("", &[])] {
+        let folder = TempDir::new().unwrap();
+        let small = [
+            "render", "1", "--size", "16", "--steps", "1", "--scale", "1",
+        ];
+        let mut command = command(folder.path(), &[&small[..], arguments].concat());
+        command.env("RAYON_NUM_THREADS", threads);
+        let answer = Answer::from(command.output().unwrap());
+        assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+    }
+}
+
+#[test]
 fn a_number_out_of_range_is_refused_with_the_range() {
     let model = fixture("rn/openai.pt");
     let model = model.to_str().unwrap();
@@ -23,8 +56,13 @@ fn a_number_out_of_range_is_refused_with_the_range() {
         ("--size", "0", &["canvas of 0", "--size", "from 16 to 4096"]),
         ("--size", "7", &["canvas of 7", "--size", "from 16 to 4096"]),
         ("--size", "100000", &["100000", "--size", "from 16 to 4096"]),
-        ("--size", "-3", &["-3", "--size", "invalid"]),
-        ("--size", "99999999999999999999", &["--size", "large", ""]),
+        ("--size", "-3", &["-3", "--size", "from 16 to 4096"]),
+        ("--size", "64x128", &["64x128", "square", "from 16 to 4096"]),
+        (
+            "--size",
+            "99999999999999999999",
+            &["--size", "one number", "4096"],
+        ),
         ("--steps", "0", &["0 steps", "--steps", "from 1 to 1000000"]),
         ("--steps", "1000001", &["1000001", "--steps", "from 1 to"]),
         ("--lr", "0", &["step length of 0", "--lr", "0.05"]),

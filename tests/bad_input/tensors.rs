@@ -40,7 +40,7 @@ fn a_file_that_is_no_picture_is_refused() {
     ] {
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
-        refuses(&[path.to_str().unwrap()], &[name, "picture", "PNG, JPEG"]);
+        refuses(&[path.to_str().unwrap()], &[name, "picture"]);
     }
     refuses(&["nofile.png"], &["cannot read nofile.png"]);
 }

@@ -56,16 +56,26 @@ pub fn program() -> &'static Path {
 
 /// The program, not started yet, in `folder`; help is 100 columns wide.
 pub fn command<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Command {
-    let mut command = Command::new(program());
+    let mut command = heeding(program().as_os_str());
     command.args(arguments);
     settled(command, folder)
 }
 
 /// The same from a shell's line, in which `"$0"` is the program.
 pub fn shell(folder: &Path, line: &str) -> Command {
-    let mut command = Command::new("sh");
+    let mut command = heeding("sh".as_ref());
     command.args(["-c", line]).arg(program());
     settled(command, folder)
+}
+
+/// A program that heeds signals, also where whoever runs the tests ignores some, as `nohup` does.
+fn heeding(program: &OsStr) -> Command {
+    if cfg!(not(target_os = "linux")) {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP,INT,TERM").arg(program);
+    command
 }
 
 fn settled(mut command: Command, folder: &Path) -> Command {

@@ -5,7 +5,8 @@
     reason = "tests and benchmarks compile this file, and each uses a part of it"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use percept::encoder::Encoder;
@@ -203,8 +204,8 @@ impl Draw {
     }
 }
 
-/// A model of this shape, without a text encoder.
-pub fn random((name, shape, side): Network) -> Model {
+/// The numbers of a network of this shape.
+fn draw((_, shape, side): Network) -> BTreeMap<String, Tensor> {
     let mut draw = Draw {
         stream: ChaCha8Rng::seed_from_u64(7),
         tensors: BTreeMap::new(),
@@ -217,7 +218,19 @@ pub fn random((name, shape, side): Network) -> Model {
             patch,
         } => draw.vit(width, blocks, patch, side),
     }
-    let mut weights = Weights::new(draw.tensors, name);
+    draw.tensors
+}
+
+/// Writes such a model as a safetensors file.
+pub fn save(network: Network, path: &Path) {
+    let tensors: HashMap<String, Tensor> = draw(network).into_iter().collect();
+    candle_core::safetensors::save(&tensors, path).expect("a file");
+}
+
+/// A model of this shape, without a text encoder.
+pub fn random(network: Network) -> Model {
+    let name = network.0;
+    let mut weights = Weights::new(draw(network), name);
     let declared = Declared::default();
     let architecture =
         Architecture::of(&weights, name, declared, Gelu::Quick).expect("a shape of CLIP's");

@@ -172,7 +172,7 @@ fn gpu_pictures_of_mini_are_as_good_as_the_cpus() {
     let quality = |rendered: Vec<percept::error::Result<Rendered>>| -> f64 {
         let measure = |(rendered, job): (percept::error::Result<Rendered>, &Job)| {
             let rendered = rendered.unwrap_or_else(|e| panic!("{}", e.report()));
-            let measured = judge.measure(&job.objective, &rendered).unwrap();
+            let measured = judge.measure(&job.objective, &rendered, &()).unwrap();
             measured.quality.robust_mean
         };
         rendered.into_iter().zip(&jobs).map(measure).sum::<f64>() / units as f64

@@ -16,7 +16,8 @@ use super::networks::{SMALL_VIT, random};
 
 fn measured(model: &Model, jobs: &[Job], rendered: &[Rendered]) -> Vec<Measured> {
     let judge = Judge::new(model);
-    let measure = |(job, rendered): (&Job, _)| judge.measure(&job.objective, rendered).unwrap();
+    let measure =
+        |(job, rendered): (&Job, _)| judge.measure(&job.objective, rendered, &()).unwrap();
     jobs.iter().zip(rendered).map(measure).collect()
 }
 

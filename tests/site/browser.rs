@@ -1,29 +1,24 @@
-//! A real browser, and what went wrong in it.
+//! A page in a real browser, and what went wrong in it.
 
-use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use headless_chrome::browser::default_executable;
-use headless_chrome::protocol::cdp::types::Event;
-use headless_chrome::protocol::cdp::{Emulation, Log, Network, Page as Pages, Runtime};
-use headless_chrome::{Browser, LaunchOptions, Tab};
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
-/// Set where a browser must be there.
-const DEMANDED: &str = "PERCEPT_TEST_BROWSER";
+use crate::needs::{Need, browser};
+use crate::site::devtools::Devtools;
 
 /// How long a page may take to get where a test wants it, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A page in a browser of its own.
 pub struct Page {
-    tab: Arc<Tab>,
+    devtools: Devtools,
     seen: Arc<Mutex<Seen>>,
-    _browser: Browser,
 }
 
 #[derive(Default)]
@@ -34,95 +29,53 @@ struct Seen {
 
 /// An empty page, or nothing but a remark where there is no browser.
 pub fn page() -> Option<Page> {
-    let executable = match default_executable() {
-        Ok(executable) => executable,
-        Err(error) => {
-            assert!(std::env::var_os(DEMANDED).is_none(), "{error}");
-            crate::skipped(&format!("no Chromium: {error}"));
-            return None;
-        }
-    };
-    let options = LaunchOptions {
-        path: Some(executable),
-        sandbox: false,
-        window_size: Some((1280, 900)),
-        idle_browser_timeout: Duration::from_secs(600),
-        args: ["--hide-scrollbars", "--force-prefers-reduced-motion"]
-            .map(OsStr::new)
-            .to_vec(),
-        ..LaunchOptions::default()
-    };
-    let browser = Browser::new(options).unwrap();
-    let tab = browser.new_tab().unwrap();
-    tab.set_default_timeout(PATIENCE);
+    if !Need::Browser.is_met() {
+        return None;
+    }
     let seen = Arc::new(Mutex::new(Seen::default()));
     let noted = seen.clone();
-    tab.add_event_listener(Arc::new(move |event: &Event| {
-        note(&mut noted.lock().unwrap(), event);
-    }))
-    .unwrap();
-    let enable = Network::Enable {
-        max_total_buffer_size: None,
-        max_resource_buffer_size: None,
-        max_post_data_size: None,
-        report_direct_socket_traffic: None,
-        enable_durable_messages: None,
-    };
-    tab.call_method(enable).unwrap();
-    tab.call_method(Log::Enable(None)).unwrap();
-    tab.call_method(Runtime::Enable(None)).unwrap();
-    tab.call_method(Pages::Enable {
-        enable_file_chooser_opened_event: None,
-    })
-    .unwrap();
-    let page = Page {
-        tab,
-        seen,
-        _browser: browser,
-    };
+    let devtools = Devtools::start(
+        browser()?,
+        &["--hide-scrollbars", "--force-prefers-reduced-motion"],
+        move |method, parameters| noted.lock().unwrap().note(method, parameters),
+    );
+    for domain in ["Network", "Log", "Runtime", "Page"] {
+        let enable = format!("{domain}.enable");
+        devtools.call(&enable, json!({})).unwrap();
+    }
+    let page = Page { devtools, seen };
     page.resize(1280, 900, false);
     Some(page)
 }
 
-fn note(seen: &mut Seen, event: &Event) {
-    match event {
-        Event::NetworkRequestWillBeSent(sent) => {
-            seen.requests.push(sent.params.request.url.clone());
-        }
-        Event::NetworkLoadingFailed(failed) if failed.params.canceled != Some(true) => {
-            seen.problems
-                .push(format!("failed: {}", failed.params.error_text));
-        }
-        Event::LogEntryAdded(added) => {
-            let entry = &added.params.entry;
-            seen.problems
-                .push(format!("{:?}: {} {:?}", entry.level, entry.text, entry.url));
-        }
-        Event::RuntimeExceptionThrown(thrown) => {
-            seen.problems
-                .push(format!("{:?}", thrown.params.exception_details));
-        }
-        Event::RuntimeConsoleAPICalled(called) => {
-            seen.problems
-                .push(format!("console: {:?}", called.params.args));
-        }
-        _ => {}
+impl Seen {
+    fn note(&mut self, method: &str, parameters: &Value) {
+        let problem = match method {
+            "Network.requestWillBeSent" => {
+                let url = parameters["request"]["url"].as_str();
+                self.requests.extend(url.map(str::to_owned));
+                return;
+            }
+            "Network.loadingFailed" if parameters["canceled"] != true => &parameters["errorText"],
+            "Log.entryAdded" => &parameters["entry"],
+            "Runtime.exceptionThrown" => &parameters["exceptionDetails"],
+            "Runtime.consoleAPICalled" => &parameters["args"],
+            _ => return,
+        };
+        self.problems.push(format!("{method}: {problem}"));
     }
 }
 
 impl Page {
+    #[track_caller]
+    fn call(&self, method: &str, parameters: Value) -> Value {
+        self.devtools.call(method, parameters).unwrap()
+    }
+
     /// Opens an address as somebody who was not there before.
     pub fn go(&self, address: &str) {
         for url in ["about:blank", address] {
-            self.tab
-                .call_method(Pages::Navigate {
-                    url: url.to_owned(),
-                    referrer: None,
-                    transition_Type: None,
-                    frame_id: None,
-                    referrer_policy: None,
-                })
-                .unwrap();
+            self.call("Page.navigate", json!({"url": url}));
         }
         self.until("location.href !== 'about:blank' && document.readyState === 'complete'");
     }
@@ -133,24 +86,15 @@ impl Page {
     }
 
     pub fn resize(&self, width: u32, height: u32, is_phone: bool) {
-        self.tab
-            .call_method(Emulation::SetDeviceMetricsOverride {
-                width,
-                height,
-                device_scale_factor: if is_phone { 2.0 } else { 1.0 },
-                mobile: is_phone,
-                scale: None,
-                screen_width: None,
-                screen_height: None,
-                position_x: None,
-                position_y: None,
-                dont_set_visible_size: None,
-                screen_orientation: None,
-                viewport: None,
-                display_feature: None,
-                device_posture: None,
-            })
-            .unwrap();
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            json!({
+                "width": width,
+                "height": height,
+                "deviceScaleFactor": if is_phone { 2.0 } else { 1.0 },
+                "mobile": is_phone,
+            }),
+        );
     }
 
     /// What an expression is.
@@ -164,16 +108,25 @@ impl Page {
     #[track_caller]
     pub fn run(&self, statement: &str) {
         let body = format!("(() => {{ {statement}; }})()");
-        self.tab.evaluate(&body, false).unwrap();
+        self.evaluate(&body, false).unwrap();
+    }
+
+    fn evaluate(&self, expression: &str, awaits: bool) -> Result<Value, String> {
+        let parameters = json!({
+            "expression": expression,
+            "awaitPromise": awaits,
+            "returnByValue": true,
+        });
+        let mut answer = self.devtools.call("Runtime.evaluate", parameters)?;
+        match answer.get("exceptionDetails") {
+            Some(thrown) => Err(thrown.to_string()),
+            None => Ok(answer["result"]["value"].take()),
+        }
     }
 
     fn try_eval<T: DeserializeOwned>(&self, expression: &str) -> Result<T, String> {
-        let text = self
-            .tab
-            .evaluate(&format!("JSON.stringify({expression})"), true)
-            .map_err(|error| error.to_string())?;
-        let text = text.value.ok_or("is nothing")?;
-        let text = text.as_str().ok_or("is not JSON")?;
+        let value = self.evaluate(&format!("JSON.stringify({expression})"), true)?;
+        let text = value.as_str().ok_or("is nothing")?;
         serde_json::from_str(text).map_err(|error| format!("{error} in {text}"))
     }
 
@@ -200,20 +153,74 @@ impl Page {
         self.expect(&format!("Boolean({expression})"), true);
     }
 
+    /// Clicks the middle of what a selector finds, as a mouse does.
+    #[track_caller]
     pub fn click(&self, selector: &str) {
-        self.tab
-            .wait_for_element(selector)
-            .unwrap()
-            .click()
-            .unwrap();
+        let found = format!("document.querySelector({})", json!(selector));
+        self.until(&found);
+        self.run(&format!(
+            "{found}.scrollIntoView({{block: 'center', inline: 'center'}})"
+        ));
+        let [x, y]: [f64; 2] = self.eval(&format!(
+            "((box) => [box.x + box.width / 2, box.y + box.height / 2])({found}.getBoundingClientRect())"
+        ));
+        for (event, buttons) in [("mouseMoved", 0), ("mousePressed", 1), ("mouseReleased", 0)] {
+            let button = if event == "mouseMoved" {
+                "none"
+            } else {
+                "left"
+            };
+            self.call(
+                "Input.dispatchMouseEvent",
+                json!({
+                    "type": event, "x": x, "y": y,
+                    "button": button, "buttons": buttons, "clickCount": 1,
+                }),
+            );
+        }
     }
 
+    /// Presses a key by the name that a page gets to see: `a`, `/`, `Enter`, `ArrowLeft`.
+    #[track_caller]
     pub fn press(&self, key: &str) {
-        self.tab.press_key(key).unwrap();
+        let (code, text) = match key {
+            "Backspace" => (8, ""),
+            "Tab" => (9, ""),
+            "Enter" => (13, "\r"),
+            "Escape" => (27, ""),
+            "End" => (35, ""),
+            "Home" => (36, ""),
+            "ArrowLeft" => (37, ""),
+            "ArrowUp" => (38, ""),
+            "ArrowRight" => (39, ""),
+            "ArrowDown" => (40, ""),
+            character => {
+                let mut characters = character.chars();
+                let (Some(only), None) = (characters.next(), characters.next()) else {
+                    panic!("the key {key} is not known here");
+                };
+                let code = if only.is_ascii_alphanumeric() {
+                    only.to_ascii_uppercase() as u32
+                } else {
+                    0
+                };
+                (code, character)
+            }
+        };
+        for event in ["keyDown", "keyUp"] {
+            let text = if event == "keyDown" { text } else { "" };
+            self.call(
+                "Input.dispatchKeyEvent",
+                json!({"type": event, "key": key, "text": text, "windowsVirtualKeyCode": code}),
+            );
+        }
     }
 
+    #[track_caller]
     pub fn type_text(&self, text: &str) {
-        self.tab.type_str(text).unwrap();
+        for character in text.chars() {
+            self.press(&character.to_string());
+        }
     }
 
     /// Fails if since the last time the console had anything to say, or anything was asked for outside

@@ -9,10 +9,8 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use percept::atlas::record::Record;
 
-use crate::synthetic::{FLAGGED, LARGE, NAMED, SMALL, UNPICTURED, ten_thousand};
-
-/// Names a Python that must have pyarrow and pandas.
-const PYTHON: &str = "PERCEPT_TEST_PYTHON";
+use crate::needs::{Need, python};
+use crate::site::synthetic::{FLAGGED, LARGE, NAMED, SMALL, UNPICTURED, ten_thousand};
 
 fn field<'a>(row: &'a Row, name: &str) -> &'a Field {
     let found = row.get_column_iter().find(|(column, _)| *column == name);
@@ -62,6 +60,7 @@ fn the_table_has_a_row_a_unit_with_all_that_is_known() {
     let quality = &record.pictures[0].quality;
     let selectivity = quality.selectivity.as_ref().unwrap();
     for (name, value) in [
+        ("activation", quality.activation.unwrap()),
         ("clean", quality.clean),
         ("robust_mean", quality.robust_mean),
         ("robust_sd", quality.robust_sd),
@@ -90,6 +89,8 @@ fn the_table_has_a_row_a_unit_with_all_that_is_known() {
     );
     assert_eq!(texts("pictures").len(), 4);
 
+    assert_eq!(*field(row, "opened"), Field::Bool(true));
+    assert_eq!(*field(&rows[UNPICTURED], "opened"), Field::Null);
     assert_eq!(
         *field(&rows[FLAGGED], "flag"),
         Field::Str("about a religion".to_owned())
@@ -126,18 +127,11 @@ fn the_manifest_counts_what_there_is_and_vouches_for_the_table() {
 
 #[test]
 fn pandas_reads_the_table_as_the_readme_says() {
-    let demanded = std::env::var(PYTHON).ok();
-    let python = demanded.clone().unwrap_or_else(|| "python3".to_owned());
-    let probe = Command::new(&python)
-        .args(["-c", "import pandas, pyarrow"])
-        .output();
-    if !probe.is_ok_and(|output| output.status.success()) {
-        assert_eq!(demanded, None, "{python} has no pandas with pyarrow");
-        crate::skipped("no pandas with pyarrow");
+    if !Need::Pandas.is_met() {
         return;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/site/read.py");
-    let output = Command::new(python)
+    let output = Command::new(python())
         .arg(script)
         .arg(ten_thousand())
         .output()

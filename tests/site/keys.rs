@@ -1,7 +1,7 @@
 //! Keys.
 
-use crate::browser::page;
-use crate::synthetic::{LARGE, ten_thousand};
+use crate::site::browser::page;
+use crate::site::synthetic::{LARGE, ten_thousand};
 
 #[test]
 fn keys_lead_through_pictures_and_units() {

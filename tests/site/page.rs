@@ -1,8 +1,8 @@
 //! The page as a whole: how fast it opens, what it keeps in memory, where its links lead.
 
-use crate::browser::{Page, page};
-use crate::server::serve;
-use crate::synthetic::{FLAGGED, LARGE, SMALL, UNPICTURED, ten_thousand};
+use crate::site::browser::{Page, page};
+use crate::site::server::serve;
+use crate::site::synthetic::{FLAGGED, LARGE, SMALL, UNPICTURED, ten_thousand};
 
 /// What the project promises for 10,000 units.
 const OPENS_WITHIN_MS: f64 = 2000.0;
@@ -68,7 +68,7 @@ fn a_link_leads_to_a_unit_and_back_leads_to_where_one_was() {
         "4321".to_owned(),
     );
     page.expect(
-        "document.querySelector('.tap').textContent",
+        "document.querySelector('.tap a').textContent",
         LARGE.to_owned(),
     );
     page.expect("document.title", format!("{LARGE}:4321 · RN50x4"));
@@ -78,7 +78,12 @@ fn a_link_leads_to_a_unit_and_back_leads_to_where_one_was() {
     page.expect("document.querySelectorAll('.answers .words').length", 3);
     page.expect("document.querySelectorAll('.labels li').length", 4);
     page.until("document.querySelectorAll('.numbers tr').length > 12");
-    page.expect("document.querySelectorAll('.more h2').length", 3);
+    page.expect("document.querySelectorAll('.more h2').length", 2);
+    page.expect("document.querySelectorAll('.examples img').length", 5);
+    page.until(
+        "/^Excites activation [\\d.]+ · robust [\\d.]+ ± [\\d.]+ · rank \\d+ of 12000 · recipe · replay$/.test(\
+         document.querySelector('figcaption').textContent.replace(/\\s+/g, ' '))",
+    );
     page.until("[...document.querySelectorAll('article img')].every((image) => image.alt !== '')");
     page.until(
         "[...document.querySelectorAll('.pictures img')].every((image) => image.naturalWidth > 0)",

@@ -9,7 +9,7 @@ use percept::error::Kind;
 use tempfile::TempDir;
 
 use crate::common::files;
-use crate::synthetic::{LARGE, header, paint_pictures, records};
+use crate::site::synthetic::{LARGE, header, paint_pictures, records};
 
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let read = |name: PathBuf| (fs::read(folder.join(&name)).unwrap(), name);

@@ -24,6 +24,7 @@ pub fn header() -> Header {
     let tap = |name: &str, units| Tap {
         name: name.to_owned(),
         units,
+        options: Some(["--model", "weights/RN50x4.pt"].map(str::to_owned).to_vec()),
     };
     Header {
         model: ModelEntry {
@@ -85,6 +86,8 @@ fn quality(index: usize, salt: usize, of: usize) -> Quality {
     let clean = 3.0 + 9.0 * noise(index, salt);
     let share = 0.5 + 0.5 * noise(index, salt + 1);
     Quality {
+        activation: Some(clean),
+        opened: Some(true),
         clean,
         robust_mean: clean * share,
         robust_sd: 0.1 + noise(index, salt + 2),

@@ -6,9 +6,9 @@ use percept::atlas::publish::publish;
 use percept::atlas::record::Record;
 use tempfile::TempDir;
 
-use crate::browser::page;
-use crate::server::serve;
-use crate::synthetic::{LARGE, header, paint_pictures, records};
+use crate::site::browser::page;
+use crate::site::server::serve;
+use crate::site::synthetic::{LARGE, header, paint_pictures, records};
 
 const HOSTILE: [&str; 6] = [
     "<img src=x onerror=\"window.broken=1\">",
@@ -40,9 +40,12 @@ fn text_stays_text_and_file_names_stay_file_names() {
         record.examples = vec![FILE.to_owned()];
         record.pictures[0].file = FILE.to_owned();
         record.flag = Some(hostile.to_owned());
+        let selectivity = record.pictures[0].quality.selectivity.as_mut();
+        selectivity.unwrap().statistics = hostile.to_owned();
     }
     let mut header = header();
     header.model.name = HOSTILE[1].to_owned();
+    header.taps[0].options = Some(HOSTILE[..5].iter().map(|text| (*text).to_owned()).collect());
     header.recipe = serde_json::json!({ "preset": HOSTILE[0], HOSTILE[2]: 1 });
     publish(folder.path(), &header, &records).unwrap();
 
@@ -77,6 +80,32 @@ fn text_stays_text_and_file_names_stay_file_names() {
                 ));
             }
         }
+        // In the commands, in the response, in a tile's hits, side by side and in the scatter.
+        page.until(&format!(
+            "document.querySelector('.response p').textContent.includes({})",
+            serde_json::to_string(HOSTILE[5]).unwrap()
+        ));
+        page.until(
+            "document.querySelector('.commands code').textContent.includes('window.broken')",
+        );
+        page.go(&format!("{index}#/compare/{LARGE}:0/{LARGE}:1/{LARGE}:2"));
+        page.expect(
+            "[...document.querySelectorAll('.comparison .lead')].map((word) => word.textContent)",
+            HOSTILE[..3]
+                .iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>(),
+        );
+        page.until("document.querySelectorAll('.comparison tbody tr').length > 20");
+        page.go(&format!("{index}#/?q=window.broken&x=activation&y=z"));
+        page.expect("document.querySelectorAll('.tile').length", 4);
+        page.run("atlas.scatter.point(atlas.scatter.plot.points[0])");
+        page.expect(
+            "document.querySelector('.card i').textContent",
+            HOSTILE[0].to_owned(),
+        );
+        page.go(&format!("{index}#/{LARGE}/5"));
+        page.until("document.querySelector('.labels a')");
         page.click(".labels a");
         page.expect("document.querySelectorAll('.tile').length", 1);
         page.expect("window.broken === undefined", true);

@@ -10,28 +10,13 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::needs::path;
+
 /// The configuration, with names in capitals to be filled in.
 const CONFIGURATION: &str = include_str!("slurm.conf");
 
-const PROGRAMS: [&str; 6] = [
-    "munged",
-    "slurmctld",
-    "slurmd",
-    "sbatch",
-    "sinfo",
-    "scancel",
-];
-
 /// How long the node may take to report for work, and a job to end.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// The distribution's folders of services, which are on the path of root only.
-fn path() -> String {
-    format!(
-        "{}:/usr/sbin:/sbin",
-        std::env::var("PATH").unwrap_or_default()
-    )
-}
 
 fn program(name: &str) -> Command {
     let mut command = Command::new("env");
@@ -54,14 +39,6 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A program that is needed and not installed.
-    pub fn missing() -> Option<&'static str> {
-        let path = path();
-        let is_there =
-            |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-        PROGRAMS.into_iter().find(|name| !is_there(name))
-    }
-
     pub fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -140,7 +117,7 @@ impl Cluster {
     }
 
     /// Waits until `is_true`; what the services said otherwise.
-    fn until(&self, what: &str, is_true: impl Fn() -> bool) {
+    pub fn until(&self, what: &str, is_true: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_true() {
             assert!(Instant::now() < deadline, "not {what}: {}", self.logs());
@@ -157,25 +134,67 @@ impl Cluster {
     /// Submits a job from `folder`, with percept on its path, waits for its end and expects it to
     /// succeed.
     pub fn sbatch(&self, folder: &Path, arguments: &[&str]) {
-        let percept = Path::new(env!("CARGO_BIN_EXE_percept")).parent().unwrap();
         let mut command = self.program("sbatch", &[&["--wait"], arguments].concat());
-        command
-            .current_dir(folder)
-            .env("PATH", format!("{}:{}", percept.display(), path()));
-        let output = command.output().unwrap();
-        let logs = fs::read_dir(folder).unwrap().filter_map(|entry| {
-            let path = entry.unwrap().path();
-            let is_log = path.extension().is_some_and(|ending| ending == "log");
-            is_log.then(|| fs::read_to_string(path).unwrap())
-        });
+        let output = with_percept(&mut command, folder).output().unwrap();
         assert!(
             output.status.success(),
             "{}\n{}\n{}",
             String::from_utf8_lossy(&output.stderr),
-            logs.collect::<String>(),
+            logs_of_jobs(folder),
             self.logs()
         );
     }
+
+    /// Runs a script that submits jobs, with percept on its path and theirs; what it says.
+    pub fn bash(&self, folder: &Path, arguments: &[&str]) -> String {
+        let mut command = self.program("bash", arguments);
+        with_percept(&mut command, folder);
+        output(command)
+    }
+
+    /// Waits until no job is left.
+    pub fn until_all_end(&self, folder: &Path) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let queue = output(self.program("squeue", &["--noheader", "--format=%i %T %r"]));
+            if queue.is_empty() {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{queue}\n{}\n{}",
+                logs_of_jobs(folder),
+                self.logs()
+            );
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// What the controller knows of a job.
+    pub fn job(&self, id: &str) -> String {
+        output(self.program("scontrol", &["show", "job", id]))
+    }
+
+    pub fn scancel(&self, arguments: &[&str]) {
+        output(self.program("scancel", arguments));
+    }
+}
+
+fn with_percept<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
+    let percept = Path::new(env!("CARGO_BIN_EXE_percept")).parent().unwrap();
+    command
+        .current_dir(folder)
+        .env("PATH", format!("{}:{}", percept.display(), path()))
+}
+
+/// What the jobs of a folder said.
+pub fn logs_of_jobs(folder: &Path) -> String {
+    let logs = fs::read_dir(folder).unwrap().filter_map(|entry| {
+        let path = entry.unwrap().path();
+        let is_log = path.extension().is_some_and(|ending| ending == "log");
+        is_log.then(|| fs::read_to_string(path).unwrap())
+    });
+    logs.collect()
 }
 
 impl Drop for Cluster {

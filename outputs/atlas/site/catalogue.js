@@ -2,12 +2,14 @@
 // The index: one entry a unit in every column, in the order of taps and units. A unit is known by its
 // place in the columns.
 (() => {
-  const SOURCES = ["words", "drawings", "line_art", "labels"];
+  const { search } = atlas;
 
   class Catalogue {
     constructor(data) {
       Object.assign(this, data);
       this.size = this.units.length;
+      // Kinds of answers, the one that names a unit first.
+      this.sources = ["labels", "words", "drawings", "line_art"];
       for (const number of this.numbers) {
         number.values = Float64Array.from(number.values, (value) => value ?? NaN);
       }
@@ -18,9 +20,10 @@
         const units = this.units.slice(tap.first, first);
         tap.places = new Map(units.map((unit, place) => [unit, tap.first + place]));
       }
-      this.folded = this.vocabulary.map(fold);
+      this.folded = this.vocabulary.map(search.fold);
       this.notes = new Map(this.flags);
       this.blank = new Set(this.unpictured);
+      this.closed = new Set(this.unopened);
     }
 
     tapOf(place) {
@@ -46,24 +49,28 @@
 
     // What a unit is first said to answer to, or "".
     first(place) {
-      for (const source of ["labels", "words", "drawings", "line_art"]) {
+      for (const source of this.sources) {
         const word = this[source][place][0];
         if (word !== undefined) return this.vocabulary[word];
       }
       return "";
     }
 
-    // The places that fit a query, in its order, and for each of them the text that it was found by.
-    select({ tap = "", q = "", only = "", ranges = new Map(), sort = "", reversed = false }) {
+    // The places from the first to the last of a tap, or of all.
+    span(tap) {
       const known = this.taps.find((one) => one.name === tap);
-      const from = known ? known.first : 0;
-      const to = known ? known.first + known.count : this.size;
-      const matches = termsOf(q).map((term) => this.matcher(term));
+      return known ? [known.first, known.first + known.count] : [0, this.size];
+    }
+
+    // The places that fit a query, in its order, and for each of them the answers that it was found by.
+    select({ tap = "", q = "", only = "", ranges = new Map(), sort = "", reversed = false }) {
+      const [from, to] = this.span(tap);
+      const matches = search.terms(q).map((term) => search.matcher(this, term));
       const limits = [...ranges].map(([key, range]) => [this.number(key)?.values, range]);
       const places = [];
       const distance = new Float64Array(this.size);
       for (let place = from; place < to; place++) {
-        if (only && (only === "flagged") !== this.notes.has(place)) continue;
+        if (!this.isShown(place, only)) continue;
         if (!limits.every(([values, range]) => isWithin(values?.[place], range))) continue;
         let sum = 0;
         for (const match of matches) sum += match(place).distance;
@@ -72,8 +79,32 @@
         places.push(place);
       }
       this.order(places, sort, reversed, matches.length > 0 && distance);
-      const found = (place) => this.vocabulary[matches[0]?.(place).word] ?? this.first(place);
-      return { places, found };
+      return { places, isSearched: matches.length > 0, hits: (place) => this.hits(place, matches) };
+    }
+
+    // Whether a unit is one of those that the field "Show" names.
+    isShown(place, only) {
+      switch (only) {
+        case "flagged":
+        case "unflagged":
+          return (only === "flagged") === this.notes.has(place);
+        case "unopened":
+        case "opened":
+          return (only === "unopened") === this.closed.has(place);
+        default:
+          return true;
+      }
+    }
+
+    // The answers that a unit was found by, each once; not the one that names it.
+    hits(place, matches) {
+      const hits = new Map();
+      for (const match of matches) {
+        const { word, source, at } = match(place);
+        const text = this.vocabulary[word];
+        if (text !== undefined && text !== this.first(place)) hits.set(text, { text, source, at });
+      }
+      return [...hits.values()];
     }
 
     order(places, sort, reversed, distance) {
@@ -92,54 +123,6 @@
         return sign * (x - y) || a - b;
       });
     }
-
-    // How far a unit is from a term, Infinity where it does not match, and by which word.
-    matcher({ text, exact }) {
-      const place = this.addressed(text);
-      if (place !== undefined) return (other) => ({ distance: other === place ? 0 : Infinity });
-      const scores = this.folded.map((word) => score(word, text, exact));
-      const unit = !exact && /^\d+$/.test(text) ? Number(text) : -1;
-      return (other) => {
-        if (this.units[other] === unit) return { distance: 0 };
-        const best = { distance: Infinity };
-        for (const source of SOURCES) {
-          for (const [at, word] of this[source][other].entries()) {
-            if (scores[word] + at < best.distance) {
-              best.distance = scores[word] + at;
-              best.word = word;
-            }
-          }
-        }
-        return best;
-      };
-    }
-
-    // `layer4.5.sum:89` and `layer4.5.sum/89`.
-    addressed(text) {
-      const cut = Math.max(text.lastIndexOf(":"), text.lastIndexOf("/"));
-      return cut > 0 ? this.find(text.slice(0, cut), Number(text.slice(cut + 1))) : undefined;
-    }
-  }
-
-  // Without accents and capitals.
-  function fold(text) {
-    return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
-  }
-
-  // Words, and phrases in quotes.
-  function termsOf(query) {
-    const found = fold(query).matchAll(/"([^"]*)"|([^\s"]+)/g);
-    return [...found]
-      .map(([, phrase, word]) => ({ text: phrase ?? word, exact: phrase !== undefined }))
-      .filter((term) => term.text !== "");
-  }
-
-  // 0 for the word itself, 100 where a word begins like that, 200 where it is inside one.
-  function score(word, text, exact) {
-    if (word === text) return 0;
-    const at = exact ? -1 : word.indexOf(text);
-    if (at < 0) return Infinity;
-    return at === 0 || /[^\p{L}\p{N}]/u.test(word[at - 1]) ? 100 : 200;
   }
 
   function isWithin(value, [from, to]) {

@@ -1,7 +1,11 @@
 "use strict";
-// The search, the sorting and the filters: a form that shows a query and makes one.
+// The search, the sorting, the filters and the scatter's numbers: a form that shows a query and makes one.
 (() => {
-  const { catalogue, draw } = atlas;
+  const { catalogue } = atlas;
+  const NAMES = ["q", "tap", "sort", "only", "x", "y"];
+
+  // The numbers that a scatter begins with, where there are these.
+  const FIRST_SCATTER = ["activation", "z"];
 
   class Controls {
     // `change` is called with a query when the reader makes another.
@@ -10,33 +14,47 @@
       this.fields = form.elements;
       this.query = atlas.route.parse("");
       for (const { key, name } of catalogue.numbers) {
-        this.fields.sort.append(new Option(name, key));
+        for (const field of ["sort", "x", "y"]) this.fields[field].append(new Option(name, key));
       }
-      form.querySelector("[data-if=notes]").hidden = catalogue.notes.size === 0;
-      this.ranges = new Map(catalogue.numbers.map((number) => [number.key, this.range(number)]));
-      form.querySelector("#ranges").hidden = catalogue.numbers.length === 0;
+      this.offer();
+      this.filters = new Map(catalogue.numbers.map((number) => [number.key, new atlas.Filter(number)]));
+      const panel = form.querySelector("#ranges .panel");
+      panel.append(...[...this.filters.values()].map(({ element }) => element));
       form.addEventListener("submit", (event) => event.preventDefault());
-      form.addEventListener("input", () => change(this.read()));
+      // The scatter's fields are of the form, but elsewhere in the page.
+      form.parentElement.addEventListener("input", () => change(this.read()));
     }
 
-    range(number) {
-      const fieldset = draw.copy("range").firstElementChild;
-      fieldset.querySelector("legend").textContent = number.name;
-      fieldset.title = number.about;
-      draw.bars(fieldset.querySelector("svg"), draw.spread(number));
-      this.form.querySelector("#ranges .panel").append(fieldset);
-      return [...fieldset.querySelectorAll("input")];
+    // Shows what there is something to do for.
+    offer() {
+      const count = catalogue.numbers.length;
+      const offers = [
+        [catalogue.notes, "flagged", "unflagged"],
+        [catalogue.closed, "unopened", "opened"],
+      ];
+      for (const [places, ...values] of offers) {
+        for (const value of values) {
+          this.form.querySelector(`[value=${value}]`).hidden = places.size === 0;
+        }
+      }
+      this.fields.only.parentElement.hidden = catalogue.notes.size + catalogue.closed.size === 0;
+      this.form.querySelector("#ranges").hidden = count === 0;
+      this.fields.scatter.hidden = count < 2;
     }
 
     read() {
-      const { q, tap, sort, only } = this.fields;
-      const ranges = new Map();
-      for (const [key, inputs] of this.ranges) {
-        const limits = inputs.map(({ value }) => (value === "" ? null : Number(value)));
-        if (limits.some((limit) => limit !== null)) ranges.set(key, limits);
+      const query = { reversed: this.query.reversed, ranges: new Map() };
+      for (const name of NAMES) query[name] = this.fields[name].value;
+      if (!this.isScattered()) query.x = query.y = "";
+      for (const [key, filter] of this.filters) {
+        const limits = filter.read();
+        if (limits.some((limit) => limit !== null)) query.ranges.set(key, limits);
       }
-      const { reversed } = this.query;
-      return { q: q.value, tap: tap.value, sort: sort.value, only: only.value, ranges, reversed };
+      return query;
+    }
+
+    isScattered() {
+      return Boolean(catalogue.number(this.query.x) && catalogue.number(this.query.y));
     }
 
     reversed() {
@@ -47,17 +65,35 @@
       return { ...this.read(), ranges: new Map() };
     }
 
+    // With these limits of some numbers; null for none.
+    withRanges(limits) {
+      const query = this.read();
+      for (const [key, limit] of limits) {
+        if (limit) query.ranges.set(key, limit);
+        else query.ranges.delete(key);
+      }
+      return query;
+    }
+
+    // With the scatter, or without it where it is shown.
+    scattered() {
+      const query = this.read();
+      if (this.isScattered()) return { ...query, x: "", y: "" };
+      const [x, y] = FIRST_SCATTER.every((key) => catalogue.number(key))
+        ? FIRST_SCATTER
+        : catalogue.numbers.map(({ key }) => key);
+      return { ...query, x, y };
+    }
+
     // Shows a query, and leaves alone what the reader is just typing.
     write(query) {
       this.query = query;
-      const set = (field, value) => {
-        if (field !== document.activeElement && field.value !== value) field.value = value;
-      };
-      for (const name of ["q", "tap", "sort", "only"]) set(this.fields[name], query[name]);
-      for (const [key, inputs] of this.ranges) {
-        const limits = query.ranges.get(key) ?? [null, null];
-        inputs.forEach((input, index) => set(input, String(limits[index] ?? "")));
+      for (const name of NAMES) {
+        const field = this.fields[name];
+        if (field !== document.activeElement && field.value !== query[name]) field.value = query[name];
       }
+      for (const [key, filter] of this.filters) filter.write(query.ranges.get(key) ?? [null, null]);
+      this.fields.scatter.setAttribute("aria-pressed", this.isScattered());
       this.fields.sort.options[0].textContent = query.q ? "best match" : "unit";
       const isFalling = Boolean(query.sort) && !catalogue.number(query.sort)?.whole;
       this.fields.order.textContent = isFalling === query.reversed ? "↑" : "↓";

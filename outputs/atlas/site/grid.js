@@ -4,13 +4,15 @@
   const { catalogue, draw } = atlas;
   const TARGET = 132; // Width of a tile in pixels where there is room.
   const NARROW = 104; // On a phone.
+  const LINE = 1.2; // Height of a line of a caption in rem; there are two, and two more for what was searched for.
   const AROUND = 3; // Rows kept above and below those in sight.
 
   class Grid {
     constructor(element) {
       this.element = element;
       this.places = [];
-      this.found = () => "";
+      this.hits = () => [];
+      this.lines = 2;
       this.sort = undefined;
       this.cells = new Map(); // By position in the list.
       this.current = 0;
@@ -22,10 +24,11 @@
       });
     }
 
-    // Shows these units, each with the text that it was found by and the number that it was sorted by.
-    show({ places, found }, sort) {
+    // Shows these units, each with the answers that it was found by and the number that it was sorted by.
+    show({ places, hits, isSearched }, sort) {
       this.places = places;
-      this.found = found;
+      this.hits = hits;
+      this.lines = isSearched ? 4 : 2;
       this.sort = sort;
       this.current = 0;
       this.clear();
@@ -45,7 +48,7 @@
       const target = width < 600 ? NARROW : TARGET;
       this.columns = Math.max(2, Math.floor((width + this.gap) / (target + this.gap)));
       this.side = (width + this.gap) / this.columns - this.gap;
-      this.height = this.side + 2.75 * rem + this.gap;
+      this.height = this.side + (0.35 + LINE * this.lines) * rem + this.gap;
       const rows = Math.ceil(this.places.length / this.columns);
       this.element.style.height = `${Math.max(0, rows * this.height - this.gap)}px`;
       for (const [at, cell] of this.cells) this.put(cell, at);
@@ -78,7 +81,7 @@
 
     add(at) {
       const place = this.places[at];
-      const tile = draw.tile(place, this.found(place));
+      const tile = draw.tile(place, this.hits(place));
       tile.dataset.at = at;
       tile.tabIndex = at === this.current ? 0 : -1;
       if (this.sort) tile.querySelector("em").textContent = draw.format(this.sort.values[place]);

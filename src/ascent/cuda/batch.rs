@@ -151,6 +151,8 @@ impl<'a, T: Float> Batch<'a, T> {
                     lost => lost.map(drop),
                 };
                 climber.failed = checked.err().map(|error| scales.explained(error));
+                let settings = self.settings;
+                climber.reached.see(step, measured, objective, settings);
                 climber.trace.objective.push(measured.value as f32);
                 climber.trace.gradient_norm.push(norm as f32);
                 climber.trace.seconds.push(seconds);

@@ -10,7 +10,6 @@ use crate::backend::cpu::View as Slice;
 use crate::backend::cuda::{Array, Float};
 use crate::encoder::engine::Cpu;
 use crate::encoder::engine::cuda::Cuda;
-use crate::encoder::positions::Positions;
 use crate::encoder::program::Program;
 use crate::encoder::tap::TapId;
 use crate::error::Result;
@@ -81,16 +80,21 @@ impl GpuModel<'_> {
         let scales = Array::upload(gpu, &vec![1.0; pictures.len()])?;
         let place = Array::zeros(gpu, WORDS)?;
         let mut values = Array::any(gpu, terms.count())?;
-        let mut means = Vec::new();
+        let mut activities = Vec::new();
         let mut seen = vec![Vec::new(); pictures.len()];
         for look in looks(&view, side, steps) {
             let warp = view.warps(vec![look; pictures.len()]).upload(gpu)?;
             let run = program.run(warp.forward(&rgb, (side, side))?, &[tap])?;
             let activation = terms.activation(&run)?;
-            if means.is_empty() {
-                let tap = encoder.tap(tap);
-                let activation = Cpu::to_tensor(&activation.download()?, tap.layout)?;
-                means = Positions::of(tap, &activation)?.channel_means(&activation)?;
+            if activities.is_empty() {
+                let layout = encoder.tap(tap).layout;
+                let activation = Cpu::to_tensor(&activation.download()?, layout)?;
+                for (image, picture) in pictures.iter().enumerate() {
+                    let activity = picture
+                        .objective
+                        .activity(encoder, |_| Ok(activation.narrow(0, image, 1)?))?;
+                    activities.push(activity);
+                }
             }
             terms.read(activation, &scales, &place, &mut values)?;
             let mut sums = penalties.clone();
@@ -99,9 +103,9 @@ impl GpuModel<'_> {
                 seen.push(sum);
             }
         }
-        let seen = seen.into_iter().zip(means);
+        let seen = seen.into_iter().zip(activities);
         Ok(seen
-            .map(|(values, means)| Seen::new(values, Some(means)))
+            .map(|(values, activity)| Seen::new(values, activity))
             .collect())
     }
 }

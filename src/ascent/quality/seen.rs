@@ -1,7 +1,12 @@
 //! A finished picture seen once more, without a gradient: as it is, and under fixed transforms.
 
-use super::draws;
-use crate::ascent::View;
+use candle_core::Tensor;
+
+use super::{draws, go_on};
+use crate::ascent::{View, Watch};
+use crate::error::Result;
+use crate::model::Model;
+use crate::objective::{Activity, Bound};
 use crate::ops::warp::Sampling;
 use crate::seed::{Key, Purpose};
 use crate::transform::preset::lucid;
@@ -14,31 +19,69 @@ pub struct Seen {
     pub clean: f64,
     /// The objective under each of the first of the fixed transforms.
     pub robust: Vec<f64>,
-    /// The mean of every channel of the objective's tap without transforms, where it reads one tap.
-    pub means: Option<Vec<f64>>,
+    /// What the picture does to the objective's units without transforms.
+    pub activity: Activity,
 }
 
 impl Seen {
     /// From the objective at every one of [`looks`], in their order.
-    pub fn new(values: Vec<f64>, means: Option<Vec<f64>>) -> Self {
+    pub fn new(values: Vec<f64>, activity: Activity) -> Self {
         let mut values = values.into_iter();
         Self {
             clean: values.next().unwrap_or(f64::NAN),
             robust: values.collect(),
-            means,
+            activity,
         }
+    }
+
+    /// Looks at an RGB image `(1, 3, side, side)` that took so many steps.
+    ///
+    /// # Errors
+    /// When the objective does not fit it, or `watch` stops it.
+    pub fn look(
+        model: &Model,
+        objective: &Bound,
+        image: &Tensor,
+        steps: usize,
+        watch: &dyn Watch,
+    ) -> Result<Self> {
+        let (encoder, side) = (&model.encoder, image.dim(2)?);
+        let view = View::new(model, side, objective.taps());
+        let mut values = Vec::new();
+        let mut activity = Activity::default();
+        for look in looks(&view, side, steps) {
+            go_on(watch)?;
+            let pass = encoder.forward(&view.warp(look).forward(image)?, objective.taps())?;
+            if values.is_empty() {
+                activity = objective.activity(encoder, |tap| pass.activation(tap))?;
+            }
+            values.push(objective.evaluate(encoder, &pass, Some(image))?.value);
+        }
+        Ok(Self::new(values, activity))
     }
 
     /// Whether all of it is.
     pub fn is_finite(&self) -> bool {
-        let means = self.means.iter().flatten();
-        let mut all = self.robust.iter().chain(means).chain([&self.clean]);
+        let units = &self.activity.channels;
+        let mut all = self.robust.iter().chain(units).chain([&self.clean]);
         all.all(|value| value.is_finite())
     }
 }
 
+/// What an RGB image `(1, 3, side, side)` does to an objective's units without transforms.
+///
+/// # Errors
+/// When the objective does not fit it.
+pub fn glance(model: &Model, objective: &Bound, image: &Tensor) -> Result<Activity> {
+    let side = image.dim(2)?;
+    let view = View::new(model, side, objective.taps());
+    let seen = view.warp(as_it_is(&view, side)).forward(image)?;
+    let pass = model.encoder.forward(&seen, objective.taps())?;
+    objective.activity(&model.encoder, |tap| pass.activation(tap))
+}
+
 /// A picture of `canvas x canvas` pixels without transforms.
-pub fn as_it_is(view: &View, canvas: usize) -> Sampling {
+fn as_it_is(view: &View, canvas: usize) -> Sampling {
     look(view, canvas, &[], 0)
 }
 

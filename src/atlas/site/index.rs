@@ -1,17 +1,20 @@
 //! `data.js`: what searching, sorting and the grid of pictures need of every unit, in columns.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
 use super::sprites::COLUMNS;
 use super::{CHUNK, Chunk};
-use crate::atlas::manifest::Header;
+use crate::atlas::manifest::{Header, sources};
 use crate::atlas::numbers::NUMBERS;
 use crate::atlas::record::Record;
 
 /// Significant digits of the numbers: they are for sorting and for bars; `units.parquet` has all.
 const DIGITS: usize = 5;
+
+/// What the descriptions of numbers call the images that usual responses were measured on.
+const REFERENCE: &str = "the reference images";
 
 /// The columns; a unit is its place in them.
 #[derive(Serialize)]
@@ -29,13 +32,19 @@ pub struct Index<'a> {
     flags: Vec<(usize, &'a str)>,
     /// Places without a picture.
     unpictured: Vec<usize>,
+    /// Places of units that never open on their picture.
+    unopened: Vec<usize>,
     sprites: Sprites,
+    /// What usual responses were measured on.
+    statistics: BTreeSet<&'a str>,
 }
 
 #[derive(Serialize)]
 struct TapEntry<'a> {
     name: &'a str,
     count: usize,
+    /// Of `percept render`; absent where none make these pictures.
+    options: Option<&'a [String]>,
     sheets: Vec<&'a str>,
 }
 
@@ -43,7 +52,7 @@ struct TapEntry<'a> {
 struct NumberColumn {
     key: &'static str,
     name: &'static str,
-    about: &'static str,
+    about: String,
     whole: bool,
     values: Vec<Option<f64>>,
 }
@@ -97,6 +106,7 @@ impl<'a> Index<'a> {
             TapEntry {
                 name: &tap.name,
                 count: own.clone().map(|(chunk, _)| chunk.records.len()).sum(),
+                options: tap.options.as_deref(),
                 sheets: own.map(|(_, sheet)| sheet.as_str()).collect(),
             }
         });
@@ -109,10 +119,11 @@ impl<'a> Index<'a> {
                 .filter(move |(_, record)| has(record));
             places.map(|(place, _)| place).collect()
         };
+        let statistics: BTreeSet<&str> = records.iter().flat_map(sources).collect();
         Self {
             taps: taps.filter(|tap| tap.count > 0).collect(),
             units: records.iter().map(|record| record.unit).collect(),
-            numbers: numbers(records),
+            numbers: numbers(records, &reference(&statistics)),
             words: vocabulary.column(records, |record| all(&record.words)),
             drawings: vocabulary.column(records, |record| all(&record.drawings)),
             line_art: vocabulary.column(records, |record| all(&record.line_art)),
@@ -129,21 +140,31 @@ impl<'a> Index<'a> {
                 .filter_map(|(place, record)| Some((place, record.flag.as_deref()?)))
                 .collect(),
             unpictured: places(|record| record.face().is_none()),
+            unopened: places(|record| record.opened() == Some(false)),
             sprites: Sprites {
                 columns: COLUMNS,
                 per_sheet: CHUNK,
             },
             vocabulary: vocabulary.texts,
+            statistics,
         }
     }
 }
 
-/// Those that any unit has.
-fn numbers(records: &[Record]) -> Vec<NumberColumn> {
+/// The images that usual responses were measured on, by name where they have one.
+fn reference(statistics: &BTreeSet<&str>) -> String {
+    match statistics.is_empty() {
+        true => REFERENCE.to_owned(),
+        false => Vec::from_iter(statistics.iter().copied()).join(", or "),
+    }
+}
+
+/// Those that any unit has; what they are measured against is called by its name.
+fn numbers(records: &[Record], reference: &str) -> Vec<NumberColumn> {
     let column = |number: &crate::atlas::numbers::Number| NumberColumn {
         key: number.key,
         name: number.name,
-        about: number.about,
+        about: number.about.replace(REFERENCE, reference),
         whole: number.whole,
         values: records
             .iter()

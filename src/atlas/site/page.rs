@@ -1,14 +1,18 @@
 //! `index.html`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use askama::Template;
-use serde_json::Value;
 
-use super::SCRIPTS;
-use crate::atlas::manifest::Header;
+use super::recipe::in_words;
+use super::{RECEIVER, SCRIPTS, STYLES};
+use crate::atlas::manifest::{Header, Tap, sources};
 use crate::atlas::record::Record;
 use crate::error::{Error, Kind, Result};
+
+/// The most taps that a sentence can name; more are a table.
+const FEW_TAPS: usize = 4;
 
 /// What the page's template shows.
 #[derive(Template)]
@@ -18,43 +22,62 @@ pub struct Page<'a> {
     summary: String,
     model: &'a str,
     digest: &'a str,
-    taps: Vec<&'a str>,
-    recipe: Vec<(&'a str, String)>,
+    taps: Vec<TapRow<'a>>,
+    statistics: BTreeSet<&'a str>,
+    recipe: Vec<(String, String)>,
+    styles: Vec<&'static str>,
     scripts: Vec<&'static str>,
     stamp: &'a str,
     percept: &'static str,
 }
 
+/// A tap with units in the atlas.
+struct TapRow<'a> {
+    name: &'a str,
+    /// In the model.
+    units: String,
+    in_atlas: String,
+}
+
 impl<'a> Page<'a> {
     /// Of an atlas; `stamp` is appended to the addresses of its files.
     pub fn new(header: &'a Header, records: &'a [Record], stamp: &'a str) -> Self {
-        let counts = header.taps.iter().filter_map(|tap| {
-            let count = records
-                .iter()
-                .filter(|record| record.tap == tap.name)
-                .count();
-            (count > 0).then_some((tap.name.as_str(), count))
-        });
-        let (taps, counts): (Vec<&str>, Vec<usize>) = counts.unzip();
-        let parts: Vec<String> = taps
-            .iter()
-            .zip(counts)
-            .map(|(tap, count)| format!("{} of {tap}", with_commas(count)))
-            .collect();
-        let [theme, catalogue, rest @ ..] = SCRIPTS.map(|(name, _)| name);
-        let mut scripts = vec![theme, catalogue, "data.js"];
-        scripts.extend(rest);
+        let row = |tap: &'a Tap| {
+            let of_tap = records.iter().filter(|record| record.tap == tap.name);
+            let count = of_tap.count();
+            (count > 0).then(|| TapRow {
+                name: &tap.name,
+                units: with_commas(tap.units),
+                in_atlas: with_commas(count),
+            })
+        };
+        let taps: Vec<TapRow> = header.taps.iter().filter_map(row).collect();
+        let [theme, rest @ ..] = SCRIPTS.map(|(name, _)| name);
+        let mut scripts = vec![theme];
+        for name in rest {
+            scripts.push(name);
+            if name == RECEIVER {
+                scripts.push("data.js");
+            }
+        }
         Self {
             title: title(&header.model.name),
-            summary: format!("What its units respond to: {}", parts.join(", ")),
+            summary: summary(&taps, records.len()),
             model: &header.model.name,
             digest: &header.model.sha256,
             taps,
-            recipe: recipe(&header.recipe),
+            statistics: records.iter().flat_map(sources).collect(),
+            recipe: in_words(&header.recipe),
+            styles: STYLES.map(|(name, _)| name).to_vec(),
             scripts: scripts.split_off(1),
             stamp,
             percept: env!("CARGO_PKG_VERSION"),
         }
+    }
+
+    /// Whether the taps are a table.
+    fn has_many_taps(&self) -> bool {
+        self.taps.len() > FEW_TAPS
     }
 
     /// The page, every value escaped.
@@ -81,15 +104,17 @@ fn title(model: &str) -> String {
     }
 }
 
-fn recipe(recipe: &Value) -> Vec<(&str, String)> {
-    let entries = recipe.as_object().into_iter().flatten();
-    entries
-        .filter(|(key, _)| *key != "model")
-        .map(|(key, value)| match value {
-            Value::String(text) => (key.as_str(), text.clone()),
-            other => (key.as_str(), other.to_string()),
-        })
-        .collect()
+fn summary(taps: &[TapRow], units: usize) -> String {
+    let told = match taps.len() > FEW_TAPS {
+        true => format!("{} of {} layers", with_commas(units), taps.len()),
+        false => {
+            let told = taps
+                .iter()
+                .map(|tap| format!("{} of {}", tap.in_atlas, tap.name));
+            Vec::from_iter(told).join(", ")
+        }
+    };
+    format!("What its units respond to: {told}")
 }
 
 fn with_commas(number: usize) -> String {

@@ -8,6 +8,8 @@ use image::{ImageReader, Rgb, RgbImage};
 use rayon::prelude::*;
 
 use super::Chunk;
+use crate::atlas::manifest::FileEntry;
+use crate::atlas::published::Published;
 use crate::atlas::record::Record;
 use crate::error::{Error, Kind, Result};
 use crate::input::sha256;
@@ -35,8 +37,16 @@ const BLANK: Rgb<u8> = Rgb([128; 3]);
 pub struct Sheet {
     /// Its path in the atlas' folder; it changes with what the sheet shows.
     pub name: String,
-    /// `None` where the file is there already.
-    pub bytes: Option<Vec<u8>>,
+    /// Its JPEG.
+    pub image: Image,
+}
+
+/// A sheet's JPEG.
+pub enum Image {
+    /// Made now.
+    Drawn(Vec<u8>),
+    /// In its place already.
+    Kept(FileEntry),
 }
 
 /// The side of the thumbnails: pictures that are smaller are not enlarged.
@@ -48,20 +58,25 @@ pub fn side(records: &[Record]) -> u32 {
     (largest / SQUARE).max(1) * SQUARE
 }
 
-/// A sheet a chunk. Those whose files are there are not made again.
+/// A sheet a chunk. Those that were published and are as they were are not made again.
 ///
 /// # Errors
 /// When a picture cannot be read.
-pub fn sheets(folder: &Path, chunks: &[Chunk], side: u32) -> Result<Vec<Sheet>> {
+pub fn sheets(
+    folder: &Path,
+    chunks: &[Chunk],
+    side: u32,
+    published: &Published,
+) -> Result<Vec<Sheet>> {
     chunks
         .par_iter()
         .map(|chunk| {
             let name = name(chunk, side);
-            let bytes = match folder.join(&name).is_file() {
-                true => None,
-                false => Some(draw(folder, chunk.records, side)?),
+            let image = match published.intact(folder, &name)? {
+                Some(entry) => Image::Kept(entry),
+                None => Image::Drawn(draw(folder, chunk.records, side)?),
             };
-            Ok(Sheet { name, bytes })
+            Ok(Sheet { name, image })
         })
         .collect()
 }

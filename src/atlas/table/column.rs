@@ -46,6 +46,13 @@ impl Cell for f64 {
     }
 }
 
+impl Cell for bool {
+    const PHYSICAL: Physical = Physical::BOOLEAN;
+    fn push(self, values: &mut Values) {
+        values.truth.push(self);
+    }
+}
+
 impl Cell for String {
     const PHYSICAL: Physical = Physical::BYTE_ARRAY;
     fn logical() -> Option<LogicalType> {
@@ -61,6 +68,7 @@ impl Cell for String {
 pub struct Values {
     whole: Vec<i64>,
     double: Vec<f64>,
+    truth: Vec<bool>,
     text: Vec<ByteArray>,
 }
 
@@ -226,6 +234,9 @@ impl Chunk {
             }
             ColumnWriter::DoubleColumnWriter(writer) => {
                 writer.write_batch(&values.double, definition, repetition)
+            }
+            ColumnWriter::BoolColumnWriter(writer) => {
+                writer.write_batch(&values.truth, definition, repetition)
             }
             _ => writer
                 .typed::<ByteArrayType>()

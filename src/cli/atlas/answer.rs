@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::error::printable;
+
 #[derive(Serialize)]
 pub struct Answer<'a> {
     pub folder: &'a str,
@@ -19,6 +21,7 @@ pub struct Answer<'a> {
 impl fmt::Display for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { folder, done, .. } = self;
+        let folder = printable(folder);
         write!(f, "{folder}: {done} of {} pictures", self.pictures)?;
         if self.rendered > 0 {
             let time = match self.seconds {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::ascent::Watch;
 use crate::atlas::Report;
+use crate::cli::options::remark;
 use crate::cli::progress::Progress;
 
 /// The bar on a terminal; elsewhere a line a batch.
@@ -46,11 +47,11 @@ impl Report for Follow {
         if !self.is_quiet && self.progress.is_hidden() && done > 0 {
             let minutes = self.start.elapsed().as_secs_f64() / 60.0;
             let rate = done as f64 / minutes;
-            eprintln!(
+            remark(&format!(
                 "{done} of {} pictures, {rate:.1} units/min, {:.0} min left",
                 self.all,
                 (self.all - done) as f64 / rate
-            );
+            ));
         }
     }
 

@@ -5,20 +5,22 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use serde::Serialize;
 
-use super::{conclude, publish_all};
-use crate::atlas::Folder;
+use super::{conclude, moved, publish_all};
 use crate::atlas::merge::{Merged, merge};
-use crate::cli::options::{json, load, say};
-use crate::error::{Result, bail};
+use crate::atlas::{Folder, Plan};
+use crate::cli::options::{ThreadArgs, json, load, remark, say};
+use crate::error::{Error, Kind, Result, bail, printable};
+use crate::model::Model;
 
 /// Bring together what several processes rendered, and finish the atlas
 ///
 /// Checks that the folders hold the same plan and that no picture is missing from all of them. Shards that
-/// wrote into one folder are finished by naming that folder.
+/// wrote into one folder are finished by naming that folder. Weights are the same if their SHA-256 is,
+/// wherever each machine had them; pictures and their sidecars stay as they are.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  percept atlas merge atlas                          all shards wrote into one folder
-  percept atlas merge part-0 part-1 --out atlas      each into its own")]
+  percept atlas merge atlas                       all shards wrote into it
+  percept atlas merge part-0 part-1 --out atlas   each into its own folder")]
 pub struct Merge {
     /// Folders that shards wrote into
     #[arg(value_name = "FOLDER", required = true, value_hint = ValueHint::DirPath)]
@@ -51,6 +53,7 @@ struct Answer {
 
 impl Merge {
     pub fn run(self) -> Result<()> {
+        ThreadArgs::default().apply()?;
         let out = match (&self.out, self.folders.as_slice()) {
             (Some(out), _) => out,
             (None, [only]) => only,
@@ -63,14 +66,15 @@ impl Merge {
         let out = Folder::new(out);
         let Merged {
             plan,
+            weights,
             entries,
             failed,
             brought,
         } = merge(&folders, &out)?;
-        let entry = &plan.first()?.model;
-        let name = self.model.as_deref().unwrap_or(&entry.name);
-        let model = load(name, Some(entry.activation), self.quiet)?;
-        plan.check_weights(&model)?;
+        let model = match &self.model {
+            Some(name) => self.load(&plan, name)?,
+            None => self.load_any(&plan, &weights)?,
+        };
         publish_all(&model, &out, &plan, &entries)?;
         let answer = Answer {
             folder: out.path().display().to_string(),
@@ -83,12 +87,32 @@ impl Merge {
         } else {
             say(&format!(
                 "{}: all {} pictures, {brought} of them brought here now",
-                answer.folder, answer.done
+                printable(&answer.folder),
+                answer.done
             ))?;
         }
         for (item, error) in &failed {
-            eprintln!("percept: {item}: {error}");
+            remark(&format!("percept: {item}: {}", printable(error)));
         }
         conclude(&answer.failed)
+    }
+
+    /// The plan's weights, from one of the places where its processes found them.
+    fn load_any(&self, plan: &Plan, names: &[String]) -> Result<Model> {
+        let mut failed = None;
+        for name in names {
+            match self.load(plan, name) {
+                Ok(model) => return Ok(model),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        let nowhere = || Error::new(Kind::Input, "the plan names no weights");
+        Err(moved(&failed.unwrap_or_else(nowhere)))
+    }
+
+    fn load(&self, plan: &Plan, name: &str) -> Result<Model> {
+        let model = load(name, Some(plan.first()?.model.activation), self.quiet)?;
+        plan.check_weights(&model)?;
+        Ok(model)
     }
 }

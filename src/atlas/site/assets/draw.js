@@ -1,12 +1,21 @@
 "use strict";
-// Small things that both views draw. Text only ever becomes text.
+// Small things that all views draw. Text only ever becomes text.
 (() => {
-  const SVG = "http://www.w3.org/2000/svg";
-  const BINS = 40;
   const { catalogue } = atlas;
+
+  // How a kind of answers is told beside one of them.
+  const KINDS = { labels: "label", words: "written", drawings: "drawn", line_art: "line art" };
 
   // A fresh copy of what a template holds.
   const copy = (id) => document.getElementById(id).content.cloneNode(true);
+
+  // An element with a text.
+  function text(tag, content, className = "") {
+    const element = document.createElement(tag);
+    element.textContent = content;
+    element.className = className;
+    return element;
+  }
 
   // A path in the atlas' folder as an address.
   const address = (path) => path.split("/").map(encodeURIComponent).join("/");
@@ -16,6 +25,12 @@
     if (!Number.isFinite(value)) return "–";
     const isLong = Number.isInteger(value) || Math.abs(value) >= 1000;
     return (isLong ? value.toFixed() : value.toPrecision(3)).replace("-", "−");
+  }
+
+  // 1st, 2nd, 3rd, 4th, 11th, 21st.
+  function ordinal(number) {
+    const isTeen = Math.floor(number / 10) % 10 === 1;
+    return `${number}${(!isTeen && ["th", "st", "nd", "rd"][number % 10]) || "th"}`;
   }
 
   // Which of a unit's pictures the reader has asked to see.
@@ -48,9 +63,11 @@
     const verb = kind === "negative" ? "silences" : "excites";
     const word = catalogue.first(place);
     const note = catalogue.notes.get(place);
+    const isClosed = kind === "positive" && catalogue.closed.has(place);
     if (catalogue.blank.has(place)) return `Unit ${catalogue.name(place)}, no picture`;
     return [
       `Picture of what ${verb} unit ${catalogue.name(place)}`,
+      isClosed && "it never opened",
       word && `it answers to ${word}`,
       note && `content note: ${note}`,
     ]
@@ -58,65 +75,24 @@
       .join("; ");
   }
 
-  function tile(place, word = catalogue.first(place)) {
+  // A unit's picture, its number and its first answer; `hits` are the answers that it was found by.
+  function tile(place, hits = []) {
     const element = copy("tile").firstElementChild;
     element.href = catalogue.link(place);
     element.dataset.place = place;
     thumbnail(element.querySelector(".thumb"), place);
+    element.querySelector(".closed").hidden = !catalogue.closed.has(place);
     element.querySelector("b").textContent = catalogue.units[place];
-    element.querySelector("i").textContent = word;
+    element.querySelector("i").textContent = catalogue.first(place);
+    const also = element.querySelector(".also");
+    also.hidden = hits.length === 0;
+    const told = hits.map(({ text, source, at }) => `${text} (${KINDS[source]}, ${ordinal(at + 1)})`);
+    also.textContent = also.title = `also: ${told.join(", ")}`;
     return element;
   }
 
-  // How a number is spread over the units of one tap, or of all: the heights of bars, at most 1.
-  const spreads = new Map();
-  function spread(number, tap) {
-    const key = `${number.key} ${tap?.name}`;
-    if (!spreads.has(key)) {
-      const all = tap ? number.values.slice(tap.first, tap.first + tap.count) : number.values;
-      const sorted = all.filter(Number.isFinite).sort();
-      // The outermost hundredth on either side would leave the others no room.
-      const low = sorted[Math.floor(0.01 * (sorted.length - 1))];
-      const high = sorted[Math.ceil(0.99 * (sorted.length - 1))];
-      const bins = new Array(BINS).fill(0);
-      const bin = (value) =>
-        Math.max(0, Math.min(BINS - 1, Math.floor((BINS * (value - low)) / (high - low || 1))));
-      for (const value of sorted) bins[bin(value)] += 1;
-      const most = Math.max(...bins);
-      spreads.set(key, { sorted, bins: bins.map((count) => count / most), bin });
-    }
-    return spreads.get(key);
-  }
-
-  // Bars of a spread, the one with `value` marked.
-  function bars(svg, { bins, bin }, value) {
-    const width = 120 / BINS;
-    const marked = Number.isFinite(value) ? bin(value) : -1;
-    svg.replaceChildren(
-      ...bins.map((height, index) => {
-        const bar = document.createElementNS(SVG, "rect");
-        const tall = index === marked ? 24 : height > 0 ? Math.max(1, 22 * height) : 0;
-        const sizes = { x: index * width, y: 24 - tall, width: 0.72 * width, height: tall };
-        for (const [name, size] of Object.entries(sizes)) bar.setAttribute(name, size);
-        bar.classList.toggle("mark", index === marked);
-        return bar;
-      }),
-    );
-  }
-
-  // The share of sorted numbers that are below a value.
-  function shareBelow(sorted, value) {
-    let [low, high] = [0, sorted.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (sorted[middle] < value) low = middle + 1;
-      else high = middle;
-    }
-    return low / sorted.length;
-  }
-
   Object.assign(atlas, {
-    draw: { copy, address, format, thumbnail, describe, tile, spread, bars, shareBelow },
+    draw: { copy, text, address, format, ordinal, thumbnail, describe, tile },
     blur: { isBlurred, setShown },
   });
 })();

@@ -1,6 +1,6 @@
 "use strict";
-// The address after the #: `#/TAP/UNIT` is a unit, `#/` or `#/TAP`, with what is asked for after a
-// question mark, is the index.
+// The address after the #: `#/TAP/UNIT` is a unit, `#/compare/TAP:UNIT/TAP:UNIT` several beside each other,
+// `#/` or `#/TAP`, with what is asked for after a question mark, is the index.
 (() => {
   const decode = (text) => {
     try {
@@ -11,24 +11,31 @@
   };
   const numberOf = (text) => (text === "" || Number.isNaN(Number(text)) ? null : Number(text));
 
+  // What an index asks for as texts; `x` and `y` are the numbers of its scatter.
+  const TEXTS = ["q", "sort", "only", "x", "y"];
+
   function parse(hash) {
     const [path, search = ""] = hash.replace(/^#\/?/, "").split(/\?(.*)/s);
-    const [tap = "", unit] = path.split("/").map(decode);
+    const [tap = "", unit, ...others] = path.split("/").map(decode);
+    if (tap === "compare") {
+      return { view: "compare", addresses: [unit, ...others].filter(Boolean) };
+    }
     if (unit !== undefined && unit !== "") {
       return { view: "unit", tap, unit: /^\d+$/.test(unit) ? Number(unit) : NaN };
     }
-    const query = { view: "index", tap, q: "", sort: "", only: "", reversed: false, ranges: new Map() };
+    const query = { view: "index", tap, reversed: false, ranges: new Map() };
+    for (const key of TEXTS) query[key] = "";
     for (const [key, value] of new URLSearchParams(search)) {
-      if (key === "q" || key === "sort" || key === "only") query[key] = value;
+      if (TEXTS.includes(key)) query[key] = value;
       else if (key === "reversed") query.reversed = true;
       else if (value.includes("..")) query.ranges.set(key, value.split("..", 2).map(numberOf));
     }
     return query;
   }
 
-  function write({ tap, q, sort, only, reversed, ranges }) {
+  function write({ tap, reversed, ranges, ...texts }) {
     const search = new URLSearchParams();
-    for (const [key, value] of Object.entries({ q, sort, only })) if (value) search.set(key, value);
+    for (const key of TEXTS) if (texts[key]) search.set(key, texts[key]);
     if (reversed) search.set("reversed", "");
     for (const [key, [from, to]] of ranges) search.set(key, `${from ?? ""}..${to ?? ""}`);
     const text = search.toString();
@@ -38,5 +45,11 @@
   // The index that has this word or label.
   const search = (word) => `#/?q=${encodeURIComponent(`"${word.replaceAll('"', " ")}"`)}`;
 
-  atlas.route = { parse, write, search };
+  // These units beside each other.
+  const compare = (places) => {
+    const names = places.map((place) => encodeURIComponent(atlas.catalogue.name(place)));
+    return `#/compare/${names.join("/")}`;
+  };
+
+  atlas.route = { parse, write, search, compare };
 })();

@@ -1,0 +1,184 @@
+//! What tests need that Cargo does not bring, and where it comes from.
+
+#![allow(
+    dead_code,
+    reason = "every test program compiles this file and uses a part of it"
+)]
+
+use std::env;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Something that a machine may not have.
+#[derive(Debug, Clone, Copy)]
+pub enum Need {
+    /// Chromium or a relative.
+    Browser,
+    /// A controller, a node, a key service.
+    Slurm,
+    /// A Python with pandas and pyarrow.
+    Pandas,
+    /// A shell that reads its completions.
+    Shell(&'static str),
+    /// What sets man pages.
+    Groff,
+    /// A second file system.
+    SharedMemory,
+    /// A file system of its own for one process, as Linux gives it to users.
+    Mounts,
+}
+
+/// All of them.
+pub const NEEDS: [Need; 9] = [
+    Need::Browser,
+    Need::Slurm,
+    Need::Pandas,
+    Need::Shell("bash"),
+    Need::Shell("zsh"),
+    Need::Shell("fish"),
+    Need::Groff,
+    Need::SharedMemory,
+    Need::Mounts,
+];
+
+/// What Chromium and its relatives are called.
+const BROWSERS: [&str; 5] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome-stable",
+    "google-chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+
+/// Slurm's programs and its key service.
+const SLURM: [&str; 8] = [
+    "munged",
+    "slurmctld",
+    "slurmd",
+    "sbatch",
+    "sinfo",
+    "scancel",
+    "scontrol",
+    "squeue",
+];
+
+/// Set where a browser must be there.
+const BROWSER_DEMANDED: &str = "PERCEPT_TEST_BROWSER";
+
+/// Names a Python that must have what is needed of it.
+const PYTHON: &str = "PERCEPT_TEST_PYTHON";
+
+/// Where Linux has a file system in memory.
+pub const SHARED_MEMORY: &str = "/dev/shm";
+
+impl Need {
+    /// The tests that have this need.
+    pub fn tests(self) -> &'static str {
+        match self {
+            Self::Browser => "an atlas' site in a browser",
+            Self::Slurm => "jobs on a Slurm cluster",
+            Self::Pandas => "an atlas' table in pandas",
+            Self::Shell(_) => "a shell's completions",
+            Self::Groff => "man pages as troff sets them",
+            Self::SharedMemory => "outputs on another file system",
+            Self::Mounts => "a disk that is full",
+        }
+    }
+
+    /// What to type.
+    pub fn install(self) -> String {
+        match self {
+            Self::Browser => "apt-get install chromium, or CHROME=PROGRAM".to_owned(),
+            Self::Slurm => "apt-get install slurm-wlm munge".to_owned(),
+            Self::Pandas => "pip install pandas pyarrow, or PERCEPT_TEST_PYTHON=PROGRAM".to_owned(),
+            Self::Shell(name) => format!("apt-get install {name}"),
+            Self::Groff => "apt-get install groff".to_owned(),
+            Self::SharedMemory => format!("Linux with {SHARED_MEMORY}"),
+            Self::Mounts => "Linux that lets users mount in a namespace of theirs".to_owned(),
+        }
+    }
+
+    /// What is not there.
+    pub fn missing(self) -> Option<String> {
+        let program = |name: &str| find(name).is_none().then(|| format!("no {name}"));
+        match self {
+            Self::Browser => browser().is_none().then(|| "no Chromium".to_owned()),
+            Self::Slurm => SLURM.into_iter().find_map(program),
+            Self::Shell(name) => program(name),
+            Self::Groff => program("groff"),
+            Self::Pandas => {
+                let python = python();
+                let has_both = succeeds(&python, &["-c", "import pandas, pyarrow"]);
+                (!has_both).then(|| format!("{python} has no pandas with pyarrow"))
+            }
+            Self::SharedMemory => {
+                let is_there = Path::new(SHARED_MEMORY).is_dir();
+                (!is_there).then(|| format!("no {SHARED_MEMORY}"))
+            }
+            Self::Mounts => {
+                let line = ["sh", "-c", "mount -t tmpfs none /mnt"];
+                let may = succeeds(
+                    "unshare",
+                    &[&["--map-root-user", "--mount"], &line[..]].concat(),
+                );
+                (!may).then(|| "no file system of its own".to_owned())
+            }
+        }
+    }
+
+    /// Whether it is there; says past the capture of a passing test's output when it is not.
+    ///
+    /// # Panics
+    /// When it is not there and the environment says that it must be.
+    pub fn is_met(self) -> bool {
+        let Some(missing) = self.missing() else {
+            return true;
+        };
+        let demanded = match self {
+            Self::Browser => Some(BROWSER_DEMANDED),
+            Self::Pandas => Some(PYTHON),
+            _ => None,
+        };
+        if let Some(name) = demanded
+            && env::var_os(name).is_some()
+        {
+            panic!("{name} is set, and there is {missing}");
+        }
+        let line = format!("SKIPPED, {missing}: {}\n", self.install());
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        false
+    }
+}
+
+/// Whether a program runs and ends well.
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// The browser's program: what `CHROME` names, or else the first that is installed.
+pub fn browser() -> Option<PathBuf> {
+    let named = env::var_os("CHROME").map(PathBuf::from);
+    let named = named.filter(|path| path.is_file());
+    named.or_else(|| BROWSERS.into_iter().find_map(find))
+}
+
+/// The Python that is asked to read a table.
+pub fn python() -> String {
+    env::var(PYTHON).unwrap_or_else(|_| "python3".to_owned())
+}
+
+/// The folders of programs, with those of services, which are on the path of root only.
+pub fn path() -> String {
+    format!("{}:/usr/sbin:/sbin", env::var("PATH").unwrap_or_default())
+}
+
+/// Where a program lies.
+fn find(name: &str) -> Option<PathBuf> {
+    let path = path();
+    let mut places = env::split_paths(&path).map(|folder| folder.join(name));
+    places.find(|place| place.is_file())
+}

@@ -1,0 +1,19 @@
+use percept::ascent::ascend;
+use percept::model::{Model, Options};
+use percept::output::picture;
+use percept::recipe::Request;
+
+pub fn main() -> percept::Result<()> {
+    let model = Model::load("mini", Options::default())?;
+    let request = Request {
+        units: vec!["117".into()],
+        steps: Some(4),
+        ..Request::default()
+    };
+    let recipe = request.resolve(&model)?.remove(0);
+    let rendered = ascend(&model, &recipe.settings(), &[recipe.job()], &()).remove(0)?;
+    let png = picture::encode(&rendered.image, recipe.scale, &recipe.to_json()?)?;
+    assert!(rendered.trace.objective[3] > rendered.trace.objective[0]);
+    assert!(png.starts_with(b"\x89PNG"));
+    Ok(())
+}

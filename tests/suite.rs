@@ -1,0 +1,32 @@
+//! All tests but those of the feature `cuda`, in one program: each more would be another link of everything.
+
+mod architecture;
+mod ascent;
+mod atlas;
+mod bad_input;
+mod common;
+mod convolutions;
+mod determinism;
+mod differences;
+mod encode;
+#[path = "common/encoded.rs"]
+mod encoded;
+mod help;
+mod library;
+mod mini;
+#[path = "common/needs.rs"]
+mod needs;
+#[path = "common/networks.rs"]
+mod networks;
+mod operations;
+mod parity;
+mod requests;
+mod second_opinion;
+mod site;
+mod slurm;
+mod weights;
+
+#[test]
+fn the_documentation_begins_with_a_program_that_works() {
+    library::main().unwrap();
+}
