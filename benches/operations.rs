@@ -175,7 +175,8 @@ fn linears(group: &mut BenchmarkGroup<WallTime>) {
 /// What only reads and writes; throughput is in numbers.
 fn passes(group: &mut BenchmarkGroup<WallTime>) {
     let x = tokens(768);
-    let norm = LayerNorm::<f32>::new(&numbers(&[768]), &numbers(&[768])).expect("a normalisation");
+    let norm = LayerNorm::<f32>::new(&numbers(&[768]), &numbers(&[768]), 1e-5);
+    let norm = norm.expect("a normalisation");
     let (_, saved) = norm.forward(&x);
     group.throughput(Throughput::Elements((TOKENS * 768) as u64));
     group.bench_function("layer norm 768, 50 tokens forward", |bench| {

@@ -34,6 +34,11 @@ template <typename F, typename T> __device__ __forceinline__ void activation_fwd
   for (u32 i = 4 * fours + first; i < count; i += stride) y[i] = Stored<T>::of(F::value(load(x[i])));
 }
 
+// Where nothing comes back nothing goes on, whatever x is: a unit that overflows is no matter to the others.
+template <typename F> __device__ __forceinline__ float back(float x, float dy) {
+  return dy == 0.0f ? dy : dy * F::slope(x);
+}
+
 template <typename F, typename T>
 __device__ __forceinline__ void activation_bwd(const T *x, const T *dy, T *dx, u32 count) {
   u32 stride = gridDim.x * blockDim.x, first = blockIdx.x * blockDim.x + threadIdx.x;
@@ -41,11 +46,10 @@ __device__ __forceinline__ void activation_bwd(const T *x, const T *dy, T *dx, u
   for (u32 i = first; i < fours; i += stride) {
     Four<T> v = reinterpret_cast<const Four<T> *>(x)[i], d = reinterpret_cast<const Four<T> *>(dy)[i];
 #pragma unroll
-    for (int k = 0; k < 4; k++) v.at[k] = Stored<T>::of(load(d.at[k]) * F::slope(load(v.at[k])));
+    for (int k = 0; k < 4; k++) v.at[k] = Stored<T>::of(back<F>(load(v.at[k]), load(d.at[k])));
     reinterpret_cast<Four<T> *>(dx)[i] = v;
   }
-  for (u32 i = 4 * fours + first; i < count; i += stride)
-    dx[i] = Stored<T>::of(load(dy[i]) * F::slope(load(x[i])));
+  for (u32 i = 4 * fours + first; i < count; i += stride) dx[i] = Stored<T>::of(back<F>(load(x[i]), load(dy[i])));
 }
 
 #define GELU(T, S)                                                                                                     \

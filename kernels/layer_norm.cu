@@ -6,11 +6,9 @@
 // row, instead of the normalised row. Moves 2 E c bytes a row forward, 3 E c back, E the size of a value.
 #include "prelude.cuh"
 
-#define EPSILON 1e-5f
-
 template <typename T>
 __device__ __forceinline__ void layer_norm_fwd(const T *x, const float *gain, const float *bias, T *y, float *moments,
-                                               int rows, int width) {
+                                               int rows, int width, float epsilon) {
   int lane = threadIdx.x % 32, row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
   if (row >= rows) return;
   x += (size_t)row * width;
@@ -23,7 +21,7 @@ __device__ __forceinline__ void layer_norm_fwd(const T *x, const float *gain, co
     float d = load(x[c]) - mean;
     sum = fmaf(d, d, sum);
   }
-  float inverse = 1.0f / sqrtf(warp_sum(sum) / (float)width + EPSILON);
+  float inverse = 1.0f / sqrtf(warp_sum(sum) / (float)width + epsilon);
   for (int c = lane; c < width; c += 32) y[c] = Stored<T>::of(fmaf((load(x[c]) - mean) * inverse, gain[c], bias[c]));
   if (lane == 0) {
     moments[2 * row] = mean;
@@ -57,8 +55,8 @@ __device__ __forceinline__ void layer_norm_bwd(const T *x, const float *moments,
 
 #define LAYER_NORM(T, S)                                                                                               \
   KERNEL(layer_norm_fwd_##S, const T *x, const float *gain, const float *bias, T *y, float *moments, int rows,        \
-         int width) {                                                                                                  \
-    layer_norm_fwd<T>(x, gain, bias, y, moments, rows, width);                                                        \
+         int width, float epsilon) {                                                                                   \
+    layer_norm_fwd<T>(x, gain, bias, y, moments, rows, width, epsilon);                                               \
   }                                                                                                                    \
   KERNEL(layer_norm_bwd_##S, const T *x, const float *moments, const float *gain, const T *dy, T *dx, int rows,       \
          int width) {                                                                                                  \

@@ -26,7 +26,7 @@ use crate::param::{Basis, Parameterisation};
 use crate::seed::{Key, Purpose};
 use crate::transform::{Transform, sample};
 use adam::Adam;
-use check::{Measured, Reached};
+use check::{Measured, Reached, overflowed};
 use quality::Seen;
 pub use view::View;
 
@@ -217,10 +217,8 @@ impl<'a> Climber<'a> {
             &mut stream,
         );
         let warp = self.view.warp(sampling);
-        let pass = self
-            .model
-            .encoder
-            .forward(&warp.forward(&image)?, self.objective.taps())?;
+        let input = warp.forward(&image)?;
+        let pass = self.model.encoder.forward(&input, self.objective.taps())?;
         let evaluation = self
             .objective
             .evaluate(&self.model.encoder, &pass, Some(&image))?;
@@ -243,7 +241,13 @@ impl<'a> Climber<'a> {
             norm: gradient_norm,
         };
         let (objective, encoder) = (&self.objective, &self.model.encoder);
-        measured.check(step, &self.spelling, objective, encoder, self.settings)?;
+        let checked = measured.check(step, &self.spelling, objective, encoder, self.settings);
+        if let Err(error) = checked {
+            return Err(match encoder.overflow(&input)? {
+                Some(tap) => overflowed(&error, tap),
+                None => error,
+            });
+        }
         self.reached.see(step, measured, objective, self.settings);
         self.trace.objective.push(evaluation.value as f32);
         self.trace.gradient_norm.push(gradient_norm as f32);

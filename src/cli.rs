@@ -2,6 +2,7 @@
 
 mod atlas;
 mod completions;
+mod download;
 mod encode;
 mod find;
 mod layers;

@@ -10,10 +10,11 @@ use std::path::PathBuf;
 use candle_core::Tensor;
 
 use crate::backend::threads::map_images;
-use crate::error::{Error, Result, bail};
+use crate::encoder::overflow::is_finite;
+use crate::error::{Context, Error, Result, bail, shorten};
 use crate::input::picture::{self, Reading};
 use crate::model::Model;
-use crate::model::preprocess::{centre, normalised};
+use crate::model::preprocess::normalised;
 pub use pool::Pool;
 pub use wanted::{Request, Wanted};
 
@@ -42,6 +43,14 @@ impl Images {
         }
     }
 
+    /// What an error calls one of them.
+    fn name(&self, index: usize) -> String {
+        match self.file(index) {
+            Some(file) => format!("cannot encode {}", file.display()),
+            None => format!("cannot encode image {index} of --raw"),
+        }
+    }
+
     /// Height and width of the encoder's input.
     fn size(&self, model: &Model) -> Result<(usize, usize)> {
         match self {
@@ -55,8 +64,11 @@ impl Images {
         match self {
             Self::Pictures(files, reading) => {
                 let picture = picture::read(&files[index], *reading)?;
-                let picture = centre(&picture, model.encoder.resolution() as u32);
-                normalised(&picture, model.normalisation)
+                let fit = model.conventions.preprocessing.value.fit()?;
+                let square = fit.square(&picture, model.encoder.resolution() as u32);
+                let unfit = || format!("{} cannot be encoded", files[index].display());
+                let square = square.context(unfit)?;
+                normalised(&square, model.conventions.normalisation.value)
             }
             Self::Raw(tensor) => Ok(tensor.narrow(0, index, 1)?),
         }
@@ -78,7 +90,7 @@ pub fn unreadable(files: &[PathBuf]) -> Vec<Error> {
 /// objective with respect to its own input; or why its picture cannot be read.
 ///
 /// # Errors
-/// When a number is not finite, or `each` fails.
+/// When a number is not finite (says of which image, and where), or `each` fails.
 pub fn images(
     model: &Model,
     images: &Images,
@@ -91,7 +103,10 @@ pub fn images(
         let round: Vec<usize> = (start..some.end.min(start + threads)).collect();
         let encoded = map_images(round, |_, index| -> Result<_> {
             Ok(match images.read(model, index) {
-                Ok(input) => (index, Ok(wanted.of(model, &input)?)),
+                Ok(input) => {
+                    let parts = wanted.of(model, &input);
+                    (index, Ok(parts.context(|| images.name(index))?))
+                }
                 Err(unreadable) => (index, Err(unreadable)),
             })
         });
@@ -106,10 +121,19 @@ pub fn images(
 /// The embeddings of texts, `(n, embedding)`, not normalised.
 ///
 /// # Errors
-/// When the model has no text tower, or a text is too long for it.
+/// When the model embeds no texts, which says why, a text is too long for it, or a number is not finite.
 pub fn texts(model: &Model, texts: &[String]) -> Result<Tensor> {
-    let Some(tower) = &model.text else {
-        bail!(Request, "{} holds no text encoder", model.origin);
-    };
-    tower.embed(&tower.tokenise(texts)?)
+    let tower = model.texts()?;
+    let embeddings = tower.embed(&tower.tokenise(texts)?)?;
+    for (index, text) in texts.iter().enumerate() {
+        if !is_finite(&embeddings.get(index)?)? {
+            bail!(
+                Numeric,
+                "the embedding of \"{}\" is not finite: a weight of the text encoder of {} is too large",
+                shorten(text),
+                model.origin
+            );
+        }
+    }
+    Ok(embeddings)
 }

@@ -4,8 +4,11 @@
 pub mod affine;
 pub mod architecture;
 pub mod attention;
+mod check;
+pub mod embedding;
 pub mod engine;
 pub mod layer;
+pub mod overflow;
 pub mod positions;
 pub mod program;
 pub mod resnet;
@@ -25,6 +28,7 @@ use crate::backend::cuda::{Float, Gpu};
 use crate::backend::field::Field;
 use crate::error::{Result, bail, did_you_mean, shorten};
 use architecture::{Architecture, RESNET_STRIDE, Vision};
+use embedding::Embedding;
 use engine::Cpu;
 #[cfg(feature = "cuda")]
 use engine::cuda::Cuda;
@@ -38,6 +42,7 @@ pub struct Encoder {
     program: Precision,
     vision: Vision,
     resolution: usize,
+    embedding: Embedding,
 }
 
 /// The program in the element type that it computes in.
@@ -61,6 +66,7 @@ impl Encoder {
             program,
             vision: architecture.vision,
             resolution: architecture.resolution,
+            embedding: architecture.embedding,
         })
     }
 
@@ -89,6 +95,9 @@ impl Encoder {
         if let Some(id) = self.find(&wanted) {
             return Ok(id);
         }
+        if wanted == "embedding" {
+            self.check_embedding()?;
+        }
         let names = self.taps().iter().map(|tap| tap.name.as_str());
         bail!(
             Request,
@@ -98,21 +107,6 @@ impl Encoder {
             self.taps().len(),
             did_you_mean(&wanted, names)
         )
-    }
-
-    /// # Errors
-    /// When a tap has no unit of this number: says how many there are.
-    pub fn check_unit(&self, tap: TapId, unit: usize) -> Result<()> {
-        let tap = self.tap(tap);
-        if unit >= tap.channels {
-            bail!(
-                Request,
-                "{tap} has {} units, 0 to {}; there is no unit {unit} (`percept layers` lists the taps)",
-                tap.channels,
-                tap.channels - 1
-            );
-        }
-        Ok(())
     }
 
     /// What is known of a tap.
@@ -156,9 +150,8 @@ impl Encoder {
         }
     }
 
-    /// The side of the encoder's input for a canvas of `canvas` pixels, when these taps are
-    /// read: the nearest multiple of the trunk's stride where the tap allows any size, the
-    /// model's resolution where it does not.
+    /// The side of the encoder's input for a canvas of `canvas` pixels, when these taps are read: the nearest multiple
+    /// of the trunk's stride where the tap allows any size, the model's resolution where it does not.
     pub fn view(&self, canvas: usize, taps: &[TapId]) -> usize {
         match self.vision {
             Vision::ResNet(_) if !self.reads_embedding(taps) => {

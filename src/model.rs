@@ -1,5 +1,6 @@
 //! A CLIP: where its weights lie, what they are made of, its two towers.
 
+pub mod conventions;
 pub mod find;
 pub mod hint;
 pub mod mini;
@@ -15,13 +16,14 @@ use crate::encoder::Encoder;
 use crate::encoder::architecture::{Architecture, Vision};
 use crate::encoder::tap::TapId;
 use crate::encoder::weights::Weights;
-use crate::error::Result;
-use crate::ops::gelu::Gelu;
+use crate::error::{Result, bail};
+use conventions::{Conventions, Known};
 use mini::Answers;
-use preprocess::Normalisation;
-use spec::{Activation, Source};
+use preprocess::{Fit, Normalisation, Preprocessing};
+use spec::Activation;
 use statistics::Statistics;
-use text::Text;
+use text::{NoText, Text};
+use weights::downloads::{Downloads, Silent};
 use weights::{Checkpoint, Format};
 
 /// A loaded model.
@@ -36,35 +38,38 @@ pub struct Model {
     pub digest: String,
     /// The shapes.
     pub architecture: Architecture,
-    /// The activation of the transformers' MLPs; no part of a ResNet's image encoder.
-    pub activation: Activation,
-    /// Whether the weights' origin, a file beside them or the user told the activation.
-    pub activation_is_known: bool,
-    /// The normalisation of the pixels.
-    pub normalisation: Normalisation,
+    /// What decides its numbers beside the weights.
+    pub conventions: Conventions,
     /// The image encoder.
     pub encoder: Encoder,
-    /// The text encoder, where the checkpoint has one.
-    pub text: Option<Text>,
+    /// The text encoder, or why there is none.
+    pub text: std::result::Result<Text, NoText>,
+    /// The prefix of the image encoder's tensors, where the weights hold several.
+    pub prefix: Option<String>,
+    /// What a user should know of how the weights were read.
+    pub remark: Option<String>,
 }
 
 /// How to load a model.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
+#[derive(Debug, Clone)]
+pub struct Options<'w> {
+    /// The beginning of the names of the image encoder's tensors, where the weights hold several.
+    pub prefix: Option<String>,
     /// Overrules the activation that the checkpoint or its origin implies.
     pub activation: Option<Activation>,
     /// The encoder's element type.
     pub dtype: DType,
-    /// Whether a download shows its progress.
-    pub show_progress: bool,
+    /// Is told of what is fetched from the hub.
+    pub downloads: &'w dyn Downloads,
 }
 
-impl Default for Options {
+impl Default for Options<'_> {
     fn default() -> Self {
         Self {
+            prefix: None,
             activation: None,
             dtype: DType::F32,
-            show_progress: false,
+            downloads: &Silent,
         }
     }
 }
@@ -75,47 +80,90 @@ impl Model {
     /// # Errors
     /// When there is no such model, or its weights are not those of a CLIP: a missing,
     /// misshapen or foreign tensor is named.
-    pub fn load(name: &str, options: Options) -> Result<Self> {
-        let checkpoint = weights::load(&Source::parse(name)?, options.show_progress)?;
+    pub fn load(name: &str, options: Options<'_>) -> Result<Self> {
+        let source = spec::Source::parse(name)?;
+        let checkpoint = weights::load(&source, options.prefix.as_deref(), options.downloads)?;
         Self::build(name, checkpoint, options)
     }
 
-    fn build(name: &str, checkpoint: Checkpoint, options: Options) -> Result<Self> {
-        let told = options.activation.or(checkpoint.activation);
-        let activation = told.unwrap_or(Activation::QuickGelu);
-        let gelu = match activation {
-            Activation::QuickGelu => Gelu::Quick,
-            Activation::Gelu => Gelu::Exact,
-        };
-        let mut weights = Weights::new(checkpoint.tensors, &checkpoint.origin);
+    fn build(name: &str, checkpoint: Checkpoint, options: Options<'_>) -> Result<Self> {
+        let Checkpoint {
+            tensors,
+            digest,
+            origin,
+            format,
+            config,
+            otherwise,
+            prefix,
+            remark,
+        } = checkpoint;
+        let told = options.activation;
+        let told = told.map(|activation| Known::new(activation, conventions::Source::Told));
+        let activation = told.or(config.activation);
+        let activation = activation.unwrap_or(Known::new(Activation::QuickGelu, otherwise));
+        let mut declared = config.declared;
+        if told.is_some() {
+            declared.text.gelu = None;
+        }
+        let mut weights = Weights::new(tensors, &origin);
         let architecture =
-            Architecture::of(&weights, &checkpoint.origin, checkpoint.declared, gelu)?;
+            Architecture::of(&weights, &origin, declared.clone(), activation.value.gelu())?;
         let encoder = Encoder::new(&architecture, &mut weights, options.dtype)?;
-        let text = match architecture.text {
-            Some(shape) => Some(Text::new(shape, &architecture, &mut weights)?),
-            None => None,
-        };
+        let text = Text::take(
+            &mut weights,
+            &origin,
+            format,
+            declared.clone(),
+            &architecture,
+        );
         weights.finish()?;
+        let declared_by = |is_told: bool| match config.declared_by {
+            Some(source) if is_told => source,
+            _ => otherwise,
+        };
+        let head_width = declared_by(declared.vision_head_width.is_some());
+        let epsilon = declared_by(declared.vision_epsilon.is_some());
+        let usual = Preprocessing::Fit(Fit::CLIP);
         Ok(Self {
             name: name.to_owned(),
-            origin: checkpoint.origin,
-            format: checkpoint.format,
-            digest: checkpoint.digest,
+            origin,
+            format,
+            digest,
+            conventions: Conventions {
+                activation,
+                head_width: Known::new(architecture.head_width(), head_width),
+                layer_norm_epsilon: Known::new(architecture.epsilon(), epsilon),
+                normalisation: config
+                    .normalisation
+                    .unwrap_or(Known::new(Normalisation::CLIP, otherwise)),
+                preprocessing: config.preprocessing.unwrap_or(Known::new(usual, otherwise)),
+            },
             architecture,
-            activation,
-            activation_is_known: told.is_some(),
-            normalisation: checkpoint.normalisation.map_or(
-                Normalisation::CLIP,
-                |(mean, deviation)| Normalisation { mean, deviation },
-            ),
             encoder,
             text,
+            prefix,
+            remark,
         })
     }
 
     /// Whether any part of the model uses the activation.
     pub fn has_transformer(&self) -> bool {
-        self.sees_by_transformer() || self.text.is_some()
+        self.sees_by_transformer() || self.text.is_ok()
+    }
+
+    /// The text encoder.
+    ///
+    /// # Errors
+    /// When the model embeds no texts: says why.
+    pub fn texts(&self) -> Result<&Text> {
+        match &self.text {
+            Ok(text) => Ok(text),
+            Err(reason) => bail!(
+                Request,
+                "{} embeds no texts: {reason}; what needs none works with it",
+                self.origin
+            ),
+        }
     }
 
     /// Whether the image encoder is a transformer, which uses the activation.

@@ -18,15 +18,17 @@ use crate::device::{self, Device, Dtype};
 use crate::error::{Error, Kind, Result, bail};
 use crate::input;
 use crate::model::Model;
+use crate::model::conventions::Recorded;
 use crate::model::spec::Activation;
+use crate::model::weights::Format;
 use crate::objective::{Bound, Objective};
 use crate::param::Basis;
 use crate::seed::Key;
 use crate::transform::Transform;
 use crate::transform::preset::preset;
 
-/// Which weights a recipe needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Which weights a recipe needs, and how they are to be used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelEntry {
     /// What was typed: a known name, a hub id or a path.
@@ -35,6 +37,47 @@ pub struct ModelEntry {
     pub sha256: String,
     /// Of the transformers' MLPs.
     pub activation: Activation,
+    /// Which of several image encoders in the weight file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// What else decides the numbers; absent for the embedded model, which has one way, and in recipes of earlier
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conventions: Option<Recorded>,
+}
+
+impl ModelEntry {
+    /// The weights of a model that is loaded.
+    pub fn of(model: &Model) -> Self {
+        Self {
+            name: model.name.clone(),
+            sha256: model.digest.clone(),
+            activation: model.conventions.activation.value,
+            conventions: match model.format {
+                Format::Embedded => None,
+                _ => Some(model.conventions.recorded()),
+            },
+            prefix: model.prefix.clone(),
+        }
+    }
+
+    /// Checks that a model with these weights computes with them what it did. Earlier versions, which recorded
+    /// nothing of it, had one epsilon.
+    ///
+    /// # Errors
+    /// When it does not: says what differs.
+    pub fn check_conventions(&self, model: &Model) -> Result<()> {
+        let now = model.conventions.recorded();
+        let then = self.conventions.unwrap_or(now.of_earlier_versions());
+        let Some((what, then, now)) = then.difference(&now) else {
+            return Ok(());
+        };
+        bail!(
+            Input,
+            "the weights are used in another way: the {what} was {then}, and is now {now}; put the configuration files back that lay beside {}",
+            model.origin
+        )
+    }
 }
 
 /// One picture, complete: the same recipe makes the same bytes.
@@ -100,6 +143,7 @@ impl Recipe {
                 model.digest
             );
         }
+        self.model.check_conventions(model)?;
         let found = vectors(&self.objective).map_err(|error| {
             error
                 .context("the recipe's vector is looked for from the folder that percept is run in")

@@ -98,14 +98,17 @@ const ALLOWED: [(&str, &[&str]); 19] = [
 
 /// Crates that belong to one module: nothing below `cli` sees clap, nothing above `backend`
 /// multiplies matrices on its own.
-const OWNED: [(&str, &[&str]); 14] = [
+const OWNED: [(&str, &[&str]); 17] = [
     ("clap::", &["cli", "main"]),
     ("clap_complete::", &["cli"]),
     ("clap_mangen::", &["cli"]),
     ("indicatif::", &["cli"]),
     ("gemm::", &["backend"]),
     ("cudarc::", &["backend"]),
-    ("hf_hub::", &["model"]),
+    ("regex::", &["model"]),
+    ("entities::ENTITIES", &["model"]),
+    ("unicode_normalization::", &["model"]),
+    ("ureq::", &["model"]),
     ("png::", &["output"]),
     ("jpeg_decoder::", &["input"]),
     ("moxcms::", &["input"]),

@@ -62,8 +62,8 @@ fn batch(model: &Model, pictures: &[RgbImage]) -> Tensor {
     for picture in pictures {
         for channel in 0..3 {
             let (mean, deviation) = (
-                model.normalisation.mean[channel],
-                model.normalisation.deviation[channel],
+                model.conventions.normalisation.value.mean[channel],
+                model.conventions.normalisation.value.deviation[channel],
             );
             let value = |p: &image::Rgb<u8>| (f32::from(p.0[channel]) / 255.0 - mean) / deviation;
             pixels.extend(picture.pixels().map(value));

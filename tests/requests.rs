@@ -64,21 +64,25 @@ fn runs_with_other_settings_do_not_share_a_file() {
 }
 
 #[test]
-fn an_activation_that_nothing_tells_is_said() {
+fn what_nothing_tells_is_said() {
     let folder = TempDir::new().unwrap();
     let untold = fixture("vit/state_dict.pt").display().to_string();
-    let told = fixture("vit/openai.pt").display().to_string();
+    let told = fixture("vit/hf").display().to_string();
     let remark = |arguments: &[&str]| success(folder.path(), arguments).stderr;
     let said = remark(&["layers", "--model", &untold]);
-    assert!(
-        said.contains("quick-gelu") && said.contains("--activation"),
-        "{said}"
-    );
+    for word in [
+        "activation quick-gelu",
+        "attention heads of 64",
+        "1e-5",
+        "deviation",
+        "--activation",
+    ] {
+        assert!(said.contains(word), "{word:?} is not in {said:?}");
+    }
+    assert_eq!(said.lines().count(), 1, "{said}");
     assert_eq!(remark(&["layers", "--model", &untold, "--quiet"]), "");
-    assert_eq!(
-        remark(&["layers", "--model", &untold, "--activation", "gelu"]),
-        ""
-    );
+    let said = remark(&["layers", "--model", &untold, "--activation", "gelu"]);
+    assert!(!said.contains("gelu") && said.contains("heads"), "{said}");
     assert_eq!(remark(&["layers", "--model", &told]), "");
 }
 

@@ -5,6 +5,7 @@ mod ascent;
 mod atlas;
 mod bad_input;
 mod common;
+mod configs;
 mod convolutions;
 mod determinism;
 mod differences;
@@ -12,6 +13,8 @@ mod encode;
 #[path = "common/encoded.rs"]
 mod encoded;
 mod help;
+mod hub;
+mod layouts;
 mod library;
 mod mini;
 #[path = "common/needs.rs"]
@@ -24,6 +27,7 @@ mod requests;
 mod second_opinion;
 mod site;
 mod slurm;
+mod texts;
 mod weights;
 
 #[test]

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Tensor};
 use percept::error::Kind;
+use percept::model::conventions::Source as Told;
 use percept::model::spec::{Activation, Source};
-use percept::model::weights::{Checkpoint, Format, load};
+use percept::model::weights::downloads::Silent;
+use percept::model::weights::{Checkpoint, Config, Format, load};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
@@ -23,7 +25,11 @@ fn fixture(path: &str) -> PathBuf {
 }
 
 fn load_path(path: impl Into<PathBuf>) -> percept::Result<Checkpoint> {
-    load(&Source::Path(path.into()), false)
+    load(&Source::Path(path.into()), None, &Silent)
+}
+
+fn activation(checkpoint: &Checkpoint) -> Option<Activation> {
+    checkpoint.config.activation.map(|told| told.value)
 }
 
 /// The report of the error that loading `bytes` as a file called `name` gives.
@@ -67,7 +73,7 @@ fn every_format_of_a_model_holds_the_same_tensors() {
     for model in ["rn", "vit"] {
         let openai = load_path(fixture(&format!("{model}/openai.pt"))).unwrap();
         assert_eq!(openai.format, Format::TorchScript);
-        assert_eq!(openai.activation, Some(Activation::QuickGelu));
+        assert_eq!(openai.config.activation, None);
         for (file, format) in [
             ("state_dict.pt", Format::StateDict),
             ("open_clip.pt", Format::OpenClipCheckpoint),
@@ -95,12 +101,17 @@ fn configuration_files_give_activation_and_statistics() {
         "vit/hf",
     ] {
         let checkpoint = load_path(fixture(path)).unwrap();
-        assert_eq!(checkpoint.activation, Some(Activation::QuickGelu), "{path}");
-        let (mean, std) = checkpoint.normalisation.unwrap();
-        assert_eq!((mean[0], std[2]), (0.48145466, 0.275_777_1), "{path}");
+        assert_eq!(
+            activation(&checkpoint),
+            Some(Activation::QuickGelu),
+            "{path}"
+        );
+        let pixels = checkpoint.config.normalisation.unwrap().value;
+        let (mean, deviation) = (pixels.mean[0], pixels.deviation[2]);
+        assert_eq!((mean, deviation), (0.48145466, 0.275_777_1), "{path}");
     }
     let bare = load_path(fixture("rn/state_dict.pt")).unwrap();
-    assert_eq!((bare.activation, bare.normalisation), (None, None));
+    assert_eq!(bare.config, Config::default());
 }
 
 #[test]
@@ -133,9 +144,10 @@ fn the_digest_is_that_of_the_file_or_of_the_list_of_files() {
 
 #[test]
 fn the_embedded_model_needs_no_file() {
-    let mini = load(&Source::Embedded, false).unwrap();
+    let mini = load(&Source::Embedded, None, &Silent).unwrap();
     assert_eq!(mini.format, Format::Embedded);
-    assert_eq!(mini.activation, Some(Activation::QuickGelu));
+    assert_eq!(activation(&mini), Some(Activation::QuickGelu));
+    assert_eq!(mini.otherwise, Told::Published);
     assert_eq!(mini.tensors["visual.layer1.0.conv1.weight"].dims()[0], 24);
 }
 
@@ -169,7 +181,7 @@ fn a_single_file_in_transformers_naming_is_read_with_the_config_beside_it() {
     candle_core::safetensors::save(&merged, &path).unwrap();
     let alone = load_path(&path).unwrap();
     assert_eq!(
-        (alone.format, alone.activation),
+        (alone.format, activation(&alone)),
         (Format::HuggingFace, None)
     );
     assert_equal(&alone.tensors, &checkpoint.tensors);
@@ -178,7 +190,10 @@ fn a_single_file_in_transformers_naming_is_read_with_the_config_beside_it() {
         r#"{"model_type": "clip", "vision_config": {"hidden_act": "gelu"}}"#,
     )
     .unwrap();
-    assert_eq!(load_path(&path).unwrap().activation, Some(Activation::Gelu));
+    assert_eq!(
+        activation(&load_path(&path).unwrap()),
+        Some(Activation::Gelu)
+    );
 }
 
 #[test]
@@ -355,7 +370,20 @@ fn tensors_cannot_claim_more_than_the_file_holds() {
         pickle.extend([shape, b"t(", strides, b"t\x89Nt"].concat());
         pickle
     };
-    let dict = |tensor: Vec<u8>| [b"\x80\x02}X\x08\0\0\0visual.a", &tensor[..], b"Rs."].concat();
+    // The tensor in every place of the names by which a vision transformer is found.
+    let dict = |tensor: Vec<u8>| {
+        let mut pickle = b"\x80\x02}".to_vec();
+        for name in [
+            "class_embedding",
+            "ln_pre.weight",
+            "transformer.resblocks.0.ln_1.bias",
+        ] {
+            pickle.extend([b"X", &[name.len() as u8, 0, 0, 0][..], name.as_bytes()].concat());
+            pickle.extend([&tensor[..], b"Rs"].concat());
+        }
+        pickle.push(b'.');
+        pickle
+    };
     for (key, shape, strides, says) in [
         (
             "0",

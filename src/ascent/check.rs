@@ -3,7 +3,8 @@
 use super::Settings;
 use super::digits::three;
 use crate::encoder::Encoder;
-use crate::error::{Result, bail};
+use crate::encoder::tap::Tap;
+use crate::error::{Error, Result, bail};
 use crate::objective::Bound;
 
 /// What a step measured of one image.
@@ -62,6 +63,14 @@ impl Measured {
         }
         Ok(())
     }
+}
+
+/// The error, with the layer that it comes from.
+pub fn overflowed(error: &Error, tap: &Tap) -> Error {
+    let message = format!(
+        "{error}; {tap} is the first layer whose activations are not finite: units of layers before it can be rendered"
+    );
+    Error::new(error.kind(), message)
 }
 
 /// Whether the gradient of an image's units comes through.

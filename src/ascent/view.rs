@@ -17,8 +17,13 @@ impl View {
     pub fn new(model: &Model, canvas: usize, taps: &[TapId]) -> Self {
         Self {
             side: model.encoder.view(canvas, taps),
-            mean: model.normalisation.mean.map(f64::from),
-            deviation: model.normalisation.deviation.map(f64::from),
+            mean: model.conventions.normalisation.value.mean.map(f64::from),
+            deviation: model
+                .conventions
+                .normalisation
+                .value
+                .deviation
+                .map(f64::from),
         }
     }
 

@@ -111,7 +111,30 @@ impl Plan {
                 model.origin
             );
         }
-        Ok(())
+        if entry.prefix != model.prefix {
+            let spelled = |prefix: &Option<String>| prefix.clone().unwrap_or_default();
+            bail!(
+                Request,
+                "the atlas was begun with another image encoder of {}: model.prefix was \"{}\", and is now \"{}\"; give the same --prefix, or another --out",
+                model.origin,
+                spelled(&entry.prefix),
+                spelled(&model.prefix)
+            );
+        }
+        entry.check_conventions(model)
+    }
+
+    /// The same plan, with as little of how the weights are used as `older` says, which earlier versions left out.
+    ///
+    /// # Errors
+    /// When a plan has no units.
+    pub fn in_words_of(mut self, older: &Self) -> Result<Self> {
+        if older.first()?.model.conventions.is_none() {
+            for part in &mut self.parts {
+                part.recipe.model.conventions = None;
+            }
+        }
+        Ok(self)
     }
 
     /// The same plan, of weights of another name.

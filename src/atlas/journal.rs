@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::Item;
 use super::shard::Shard;
 use super::spelled;
+use super::within;
 use crate::error::{Error, Kind, Result, bail};
 use crate::input::sha256;
 use crate::output::file;
@@ -144,13 +145,7 @@ impl Journal {
     /// When another process has it open and that is not waited for, or the system refuses.
     pub fn open(path: &Path, busy: Busy) -> Result<Self> {
         let refused = |source| Error::io("cannot write", path, source);
-        if path.is_symlink() {
-            bail!(
-                Request,
-                "{} is a link, and percept writes through none inside an atlas: put the file itself there",
-                path.display()
-            );
-        }
+        within::check_no_link(path, "put the file itself there")?;
         let mut options = OpenOptions::new();
         let file = options.read(true).append(true).create(true).open(path);
         let file = file.map_err(refused)?;

@@ -246,6 +246,8 @@ mod tests {
                 name: "mini".to_owned(),
                 sha256: "0".repeat(64),
                 activation: Activation::QuickGelu,
+                prefix: None,
+                conventions: None,
             },
             recipe: serde_json::json!({ "lr": 0.1, "decay": 1.0, "steps": 3 }),
             taps: Vec::new(),

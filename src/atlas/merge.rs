@@ -57,6 +57,8 @@ pub fn merge(folders: &[Folder], out: &Folder) -> Result<Merged> {
     let mut failed = BTreeMap::new();
     let mut begun = Vec::new();
     let mut found: HashMap<Item, (&Folder, Entry)> = HashMap::new();
+    // Every file of a folder that is asked for what is done is read.
+    let mut done = None;
     for (folder, part) in &parts {
         let events = folder.events(part)?;
         begun.extend(folder::begun(&events));
@@ -65,13 +67,18 @@ pub fn merge(folders: &[Folder], out: &Folder) -> Result<Merged> {
                 failed.insert(item, error);
             }
         }
-        for (item, entry) in folder.done(part)? {
+        let here = folder.done(part)?;
+        if folder.path() == out.path() {
+            done = Some(here.clone());
+        }
+        for (item, entry) in here {
             found.entry(item).or_insert((*folder, entry));
         }
     }
-    let mut done = match &own {
-        Some(own) => out.done(own)?,
-        None => HashMap::new(),
+    let mut done = match (done, &own) {
+        (Some(done), _) => done,
+        (None, Some(own)) => out.done(own)?,
+        (None, None) => HashMap::new(),
     };
     let mut brought = 0;
     if found.keys().any(|item| !done.contains_key(item)) {

@@ -92,13 +92,7 @@ impl<'a> Making<'a> {
         let (pending, lock) = loop {
             let pending = within::make(folder, MAKING)?;
             let path = pending.join(LOCK);
-            if path.is_symlink() {
-                bail!(
-                    Request,
-                    "{} is a link, and percept writes through none inside an atlas: remove it",
-                    path.display()
-                );
-            }
+            within::check_no_link(&path, "remove it")?;
             let mut options = OpenOptions::new();
             let lock = options.write(true).create(true).truncate(false).open(&path);
             let lock = match lock {

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, bail};
+use crate::error::{Error, Kind, Result, bail};
 use crate::input::digest;
 use crate::output::file::is_missing;
 use crate::output::temporary;
@@ -80,12 +80,11 @@ fn check_folder(root: &Path, path: &Path) -> Result<()> {
         found => found.map_err(|source| Error::io("cannot read", path, source))?,
     };
     if found.is_symlink() {
-        bail!(
-            Request,
-            "{} is a link, and percept writes through none inside an atlas: put a folder in its place, or move all of {} and link that",
-            path.display(),
-            root.display()
-        );
+        let all = root.display();
+        return Err(refuse_link(
+            path,
+            &format!("put a folder in its place, or move all of {all} and link that"),
+        ));
     }
     if !found.is_dir() {
         bail!(
@@ -95,6 +94,24 @@ fn check_folder(root: &Path, path: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Finds out that a file may be opened to be written: nothing is there yet, or no link.
+///
+/// # Errors
+/// When it is a link; it ends with the remedy.
+pub fn check_no_link(path: &Path, remedy: &str) -> Result<()> {
+    match path.is_symlink() {
+        true => Err(refuse_link(path, remedy)),
+        false => Ok(()),
+    }
+}
+
+fn refuse_link(path: &Path, remedy: &str) -> Error {
+    let path = path.display();
+    let message =
+        format!("{path} is a link, and percept writes through none inside an atlas: {remedy}");
+    Error::new(Kind::Request, message)
 }
 
 /// Proves that a file can be moved from one folder to the other.

@@ -192,8 +192,7 @@ impl Atlas {
     fn go_on(&self, plan: &Plan) -> Result<(Model, Plan)> {
         let entry = &plan.first()?.model;
         let name = self.model.model.as_deref().unwrap_or(&entry.name);
-        let activation = self.model.activation.unwrap_or(entry.activation);
-        let model = load(name, Some(activation), self.quiet);
+        let model = load(name, self.model.over(entry), self.quiet);
         let model = match self.model.model {
             Some(_) => model?,
             None => model.map_err(|error| moved(&error))?,
@@ -206,7 +205,7 @@ impl Atlas {
             dtype,
             ..self.request()?
         };
-        let asked = Plan::new(&plan.complete(request, &model)?, &model)?;
+        let asked = Plan::new(&plan.complete(request, &model)?, &model)?.in_words_of(plan)?;
         plan.check_asked(&asked)?;
         let (units, more) = (plan.units().count(), asked.units().count());
         if !self.quiet && more > units {

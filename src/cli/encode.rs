@@ -28,9 +28,10 @@ use export::Export;
 ///
 /// Pictures are PNG, JPEG, WebP, GIF (the first frame) or BMP files of at most 400 million pixels
 /// (20,000 x 20,000). They are resized with Pillow's bicubic filter and cut to the model's input, as
-/// CLIP does; transparency becomes white. As in CLIP's own code, the EXIF orientation and colour
+/// CLIP does, or as the files beside the weights ask; transparency becomes white. As in CLIP's own code, the EXIF orientation and colour
 /// profiles are ignored, unless --upright and --colour-managed apply them. All files are checked
-/// before the first is encoded.
+/// before the first is encoded. Texts are cleaned as by the tokenizer of the program that reads the
+/// model's format.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   percept encode cat.png dog.jpg --tap layer4 --out acts.npz
@@ -131,7 +132,7 @@ impl Encode {
                     pool: self.pool,
                     no_input: self.no_input,
                 };
-                notes.ask(&model, &images, request);
+                notes.ask(&model, &images, request)?;
                 notes.raw = raw;
                 let wanted = Wanted::new(&model, request, &images)?;
                 Some((images, wanted))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Result, bail};
 use crate::input::sha256;
-use crate::model::spec::{WEIGHT_EXTENSIONS, known};
+use crate::model::spec::{HubModel, WEIGHT_EXTENSIONS, known};
 use crate::param::Basis;
 use crate::recipe::{DEFAULT_PRESET, ModelEntry, Recipe};
 use crate::transform::preset::preset;
@@ -83,14 +83,15 @@ pub fn files(out: &Path, recipes: &[Recipe], resolution: usize) -> Result<Vec<Pa
     Ok(files)
 }
 
-/// Model, objective, seed and variant, with the preset, size, steps, step length and basis where they
-/// differ from the defaults.
+/// Model, objective, seed and variant, with the image encoder's prefix where the weights hold several, and the preset,
+/// size, steps, step length and basis where they differ from the defaults.
 fn file_name(recipe: &Recipe, resolution: usize) -> String {
     let objective = recipe.objective.to_string();
-    let mut parts = vec![
-        shortened(model(&recipe.model), &recipe.model.name),
-        shortened(plain(&objective), &objective),
-    ];
+    let mut parts = vec![shortened(model(&recipe.model), &recipe.model.name)];
+    if let Some(prefix) = &recipe.model.prefix {
+        parts.push(shortened(plain(prefix), prefix));
+    }
+    parts.push(shortened(plain(&objective), &objective));
     let default = preset(&recipe.preset);
     if recipe.preset != DEFAULT_PRESET {
         parts.push(plain(&recipe.preset));
@@ -145,6 +146,9 @@ const GENERIC: [&str; 4] = [
 fn model(entry: &ModelEntry) -> String {
     if let Some(model) = known(&entry.name) {
         return plain(model.name);
+    }
+    if let Some(name) = HubModel::name_in(&entry.name) {
+        return plain(&name);
     }
     let path = Path::new(&entry.name);
     let parts = [Some(path), path.parent()].into_iter().flatten();

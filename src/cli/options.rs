@@ -6,12 +6,13 @@ use std::str::FromStr;
 use clap::Args;
 use serde::Serialize;
 
+use super::download::Download;
 use crate::backend::threads::use_threads;
 use crate::device::{Device, Dtype};
 use crate::error::{Error, Kind, Result, bail, printable, shorten};
 use crate::model::spec::Activation;
 use crate::model::{Model, Options};
-use crate::recipe::Recipe;
+use crate::recipe::{ModelEntry, Recipe};
 use crate::render::Renderer;
 
 /// The embedded model.
@@ -20,7 +21,7 @@ const DEFAULT_MODEL: &str = "mini";
 #[derive(Debug, Args)]
 pub struct ModelArgs {
     /// Which CLIP: `mini` (embedded, the default), a known name such as RN50x4 or ViT-B/32, a hub id such as
-    /// timm/resnet50x4_clip.openai, or a path to weights
+    /// timm/resnet50x4_clip.openai, with @REVISION if not its main branch, or a path to weights
     ///
     /// Weights may be OpenAI's .pt archive, a state dict, an open_clip checkpoint, a safetensors
     /// file, or a Hugging Face directory. `percept models` lists the known names.
@@ -31,31 +32,89 @@ pub struct ModelArgs {
     /// origin by default
     #[arg(long, value_name = "NAME")]
     pub activation: Option<Activation>,
+
+    /// Which of several image encoders in the weights: how the names of its tensors begin, such as model_ema
+    ///
+    /// An image encoder is found under any prefix, and the tensors of other models beside it are left out. Where a
+    /// file holds several, the error lists their prefixes.
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<String>,
 }
 
 impl ModelArgs {
     pub fn load(&self, quiet: bool) -> Result<Model> {
         let name = self.model.as_deref().unwrap_or(DEFAULT_MODEL);
-        load(name, self.activation, quiet)
+        load(name, self.options(), quiet)
+    }
+
+    /// What was typed of how weights are read.
+    pub fn options(&self) -> Options<'static> {
+        Options {
+            activation: self.activation,
+            prefix: self.prefix.clone(),
+            ..Options::default()
+        }
+    }
+
+    /// What was typed, or else what is recorded.
+    pub fn over(&self, entry: &ModelEntry) -> Options<'static> {
+        let held = as_recorded(entry);
+        Options {
+            activation: self.activation.or(held.activation),
+            prefix: self.prefix.clone().or(held.prefix),
+            ..held
+        }
     }
 }
 
-/// Loads a model by name; says which activation was chosen where nothing told it.
-pub fn load(name: &str, activation: Option<Activation>, quiet: bool) -> Result<Model> {
-    let options = Options {
-        activation,
-        show_progress: !quiet,
+/// How the weights of a recipe are read again.
+pub fn as_recorded(entry: &ModelEntry) -> Options<'static> {
+    Options {
+        activation: Some(entry.activation),
+        prefix: entry.prefix.clone(),
         ..Options::default()
+    }
+}
+
+/// Loads a model by name; says what was left out of the weights, and what was assumed where nothing told it.
+pub fn load(name: &str, options: Options<'_>, quiet: bool) -> Result<Model> {
+    let downloads = Download::new(quiet);
+    let options = Options {
+        downloads: &downloads,
+        ..options
     };
     let model = Model::load(name, options)?;
-    if model.has_transformer() && !model.activation_is_known && !quiet {
+    if let Some(found) = model.remark.as_deref().filter(|_| !quiet) {
         remark(&format!(
-            "nothing in or beside {} tells the transformers' activation: taking {}; --activation overrules",
+            "{}: {}",
             printable(&model.origin),
-            model.activation
+            printable(found)
         ));
     }
+    if !quiet && let Some(line) = assumed(&model) {
+        remark(&line);
+    }
     Ok(model)
+}
+
+/// What a model's numbers depend on and nothing tells, in one line.
+fn assumed(model: &Model) -> Option<String> {
+    let uses_activation = model.has_transformer();
+    let assumed = model
+        .conventions
+        .assumed(uses_activation, model.sees_by_transformer());
+    if assumed.is_empty() {
+        return None;
+    }
+    let overrules = match uses_activation && model.conventions.activation.is_assumed() {
+        true => "; --activation overrules the first",
+        false => "",
+    };
+    Some(format!(
+        "nothing in or beside {} tells these, so they are assumed: {}{overrules}; the JSON files that it was published with tell them when they lie beside it",
+        printable(&model.origin),
+        assumed.join(", ")
+    ))
 }
 
 /// Prints a line to standard output; a reader that has gone away, such as `head`, is no error.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::naming;
-use super::options::{ThreadArgs, load, remark};
+use super::options::{ThreadArgs, as_recorded, load, remark};
 use super::render::{Say, prepare, render_all};
 use super::stop;
 use crate::error::{Error, Result, bail};
@@ -64,7 +64,7 @@ impl Replay {
         let stored = sidecar::read::<Recipe>(&self.sidecar)?;
         let recipe = stored.recipe;
         let name = self.model.as_deref().unwrap_or(&recipe.model.name);
-        let model = load(name, Some(recipe.model.activation), self.quiet)?;
+        let model = load(name, as_recorded(&recipe.model), self.quiet)?;
         let cannot =
             |error: Error| error.context(format!("cannot replay {}", self.sidecar.display()));
         recipe.check(&model).map_err(cannot)?;

@@ -8,6 +8,8 @@ use super::{Images, Pool, Request};
 use crate::error::{Error, Kind, Result};
 use crate::input::picture::Reading;
 use crate::model::Model;
+use crate::model::conventions::Conventions;
+use crate::model::preprocess::Fit;
 use crate::model::spec::Activation;
 
 /// The version of the layout; keys may be added under the same number.
@@ -44,6 +46,9 @@ struct ModelNotes<'a> {
     name: &'a str,
     sha256: &'a str,
     activation: Activation,
+    conventions: &'a Conventions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<&'a str>,
 }
 
 /// From a picture to the encoder's input.
@@ -51,8 +56,8 @@ struct ModelNotes<'a> {
 pub struct Preprocessing {
     /// Side of the input in pixels.
     size: usize,
-    resize: &'static str,
-    crop: &'static str,
+    resize: String,
+    crop: String,
     transparency: &'static str,
     #[serde(flatten)]
     reading: Reading,
@@ -61,15 +66,19 @@ pub struct Preprocessing {
 }
 
 impl Preprocessing {
-    fn of(model: &Model, reading: Reading) -> Self {
+    fn of(model: &Model, fit: &Fit, reading: Reading) -> Self {
+        let normalisation = model.conventions.normalisation.value;
         Self {
             size: model.encoder.resolution(),
-            resize: "shorter side, bicubic with antialiasing, as Pillow",
-            crop: "centre",
+            resize: format!(
+                "{}, {} with antialiasing, as Pillow",
+                fit.resize, fit.filter
+            ),
+            crop: fit.crop.to_string(),
             transparency: "white",
             reading,
-            mean: model.normalisation.mean,
-            std: model.normalisation.deviation,
+            mean: normalisation.mean,
+            std: normalisation.deviation,
         }
     }
 }
@@ -130,7 +139,9 @@ impl<'a> Notes<'a> {
             model: ModelNotes {
                 name: &model.name,
                 sha256: &model.digest,
-                activation: model.activation,
+                activation: model.conventions.activation.value,
+                conventions: &model.conventions,
+                prefix: model.prefix.as_deref(),
             },
             preprocessing: None,
             files: Vec::new(),
@@ -145,13 +156,18 @@ impl<'a> Notes<'a> {
     }
 
     /// Adds what is asked of images, and what is done to those that are pictures.
-    pub fn ask(&mut self, model: &Model, images: &Images, request: Request<'a>) {
+    ///
+    /// # Errors
+    /// When the model asks for something to be done to pictures that percept does not do.
+    pub fn ask(&mut self, model: &Model, images: &Images, request: Request<'a>) -> Result<()> {
         self.taps = request.taps;
         self.pool = request.pool;
         self.gradient = request.gradient;
         if let Images::Pictures(_, reading) = images {
-            self.preprocessing = Some(Preprocessing::of(model, *reading));
+            let fit = model.conventions.preprocessing.value.fit()?;
+            self.preprocessing = Some(Preprocessing::of(model, fit, *reading));
         }
+        Ok(())
     }
 
     /// On one line.

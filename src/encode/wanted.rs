@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use super::{Images, Pool};
 use crate::encoder::Pass;
 use crate::encoder::layer::Rules;
+use crate::encoder::overflow::is_finite;
 use crate::encoder::tap::{Layout, TapId};
 use crate::error::{Result, bail};
 use crate::model::Model;
@@ -39,7 +40,7 @@ impl Wanted {
     /// whenever the input has the size that it needs.
     ///
     /// # Errors
-    /// When a tap or unit does not exist, the objective reads the RGB image, the model has no
+    /// When a tap or unit does not exist, nothing but an embedding that the model has not is wanted, the objective reads the RGB image, the model has no
     /// class token to pool by, or nothing is left to be written.
     pub fn new(model: &Model, request: Request, images: &Images) -> Result<Self> {
         let Request {
@@ -53,6 +54,9 @@ impl Wanted {
         let fits = size == (encoder.resolution(), encoder.resolution());
         if let Some(pool) = pool {
             pool.check(model)?;
+        }
+        if taps.is_empty() && gradient.is_none() && fits {
+            encoder.check_embedding()?;
         }
         let every = (0..encoder.taps().len()).map(TapId);
         let mut found = Vec::new();
@@ -139,6 +143,9 @@ impl Wanted {
     }
 
     /// Reads it off one image, in the order of the layout.
+    ///
+    /// # Errors
+    /// When a number is not finite: names what it is of, and the first layer where one is not.
     pub(super) fn of(&self, model: &Model, input: &Tensor) -> Result<Vec<Tensor>> {
         let pass = model.encoder.forward(input, &self.read())?;
         let mut parts = Vec::new();
@@ -147,6 +154,20 @@ impl Wanted {
         if let Some(objective) = &self.objective {
             let evaluation = objective.evaluate(&model.encoder, &pass, None)?;
             parts.push(pass.pullback(&evaluation.at_taps, Rules::default())?);
+        }
+        for (name, part) in self.names(model).iter().zip(&parts) {
+            if !is_finite(part)? {
+                bail!(
+                    Numeric,
+                    "{name} holds numbers that are not finite{}",
+                    match model.encoder.overflow(input)? {
+                        Some(tap) => format!(
+                            ", as {tap} does, the first that does: a weight before it is too large for f32, or the weights are damaged"
+                        ),
+                        None => String::new(),
+                    }
+                );
+            }
         }
         Ok(parts)
     }

@@ -1,8 +1,13 @@
 //! The architecture, read from the shapes of the tensors as OpenAI's `build_model` reads it.
 
+mod text;
+
 use crate::error::{Result, bail};
 use crate::ops::gelu::Gelu;
+use crate::ops::layer_norm::EPSILON;
+pub use text::{DeclaredText, Pooling, Projection, TextShape};
 
+use super::embedding::Embedding;
 use super::weights::Weights;
 
 /// Components of one attention head in every CLIP of OpenAI's and in most others.
@@ -14,16 +19,18 @@ const OTHER_HEADS: [(usize, usize); 3] = [(1280, 80), (1408, 88), (1664, 104)];
 
 /// What the shapes of tensors do not tell, or tell only if none is missing; as far as a
 /// configuration file says it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Declared {
     /// Components of one head of the image encoder.
     pub vision_head_width: Option<usize>,
+    /// Components of the image encoder's residual stream; channels of a ResNet's first bottlenecks.
+    pub vision_width: Option<usize>,
     /// Residual blocks of the image encoder, where it is a transformer.
     pub vision_depth: Option<usize>,
-    /// Heads of the text encoder.
-    pub text_heads: Option<usize>,
-    /// Residual blocks of the text encoder.
-    pub text_depth: Option<usize>,
+    /// Of the image encoder's layer normalisations.
+    pub vision_epsilon: Option<f64>,
+    /// What concerns the text encoder alone.
+    pub text: DeclaredText,
 }
 
 /// Pixels of the input per cell of a ResNet's last stage.
@@ -41,7 +48,7 @@ pub struct ResNetShape {
 }
 
 /// A vision transformer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VitShape {
     /// Residual blocks.
     pub depth: usize,
@@ -53,10 +60,12 @@ pub struct VitShape {
     pub heads: usize,
     /// Hidden units of a block's MLP.
     pub hidden: usize,
+    /// What is added to the variance in every layer normalisation.
+    pub epsilon: f64,
 }
 
 /// The vision tower's family and shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Vision {
     /// OpenAI's ModifiedResNet (RN50 to RN50x64).
     ResNet(ResNetShape),
@@ -64,39 +73,36 @@ pub enum Vision {
     Vit(VitShape),
 }
 
-/// A text tower.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TextShape {
-    /// Tokens of a text, padding included.
-    pub context: usize,
-    /// Entries of the vocabulary.
-    pub vocabulary: usize,
-    /// Components of the residual stream.
-    pub width: usize,
-    /// Residual blocks.
-    pub depth: usize,
-    /// Attention heads.
-    pub heads: usize,
-    /// Hidden units of a block's MLP.
-    pub hidden: usize,
-}
-
 /// The shape of a CLIP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Architecture {
     /// The vision tower.
     pub vision: Vision,
     /// Side of the images it was trained on, in pixels.
     pub resolution: usize,
-    /// Components of the shared embedding.
-    pub embedding: usize,
-    /// The text tower, where the checkpoint has one.
-    pub text: Option<TextShape>,
-    /// The activation of the transformers' MLPs.
+    /// The shared embedding.
+    pub embedding: Embedding,
+    /// The activation of the vision transformer's MLPs.
     pub gelu: Gelu,
 }
 
 impl Architecture {
+    /// Components of one attention head of the image encoder.
+    pub fn head_width(&self) -> usize {
+        match self.vision {
+            Vision::ResNet(shape) => 32 * shape.width / shape.heads,
+            Vision::Vit(shape) => shape.width / shape.heads,
+        }
+    }
+
+    /// What is added to the variance in the image encoder's normalisations.
+    pub fn epsilon(&self) -> f64 {
+        match self.vision {
+            Vision::ResNet(_) => EPSILON,
+            Vision::Vit(shape) => shape.epsilon,
+        }
+    }
+
     /// Reads the architecture from the tensors.
     ///
     /// # Errors
@@ -107,7 +113,6 @@ impl Architecture {
             origin,
             declared,
         };
-        let text = shapes.text()?;
         let (vision, resolution, embedding) = if weights
             .shape("visual.layer1.0.conv1.weight")
             .is_some()
@@ -125,7 +130,6 @@ impl Architecture {
             vision,
             resolution,
             embedding,
-            text,
             gelu,
         })
     }
@@ -208,8 +212,22 @@ impl Shapes<'_> {
         Ok(found)
     }
 
-    fn resnet(&self) -> Result<(Vision, usize, usize)> {
+    /// # Errors
+    /// When a configuration file is another model's.
+    fn check_width(&self, width: usize) -> Result<()> {
+        match self.declared.vision_width {
+            Some(declared) if declared != width => bail!(
+                Weights,
+                "{}: the image encoder is {width} wide, where its configuration asks for {declared}: the file beside it belongs to another model",
+                self.origin
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn resnet(&self) -> Result<(Vision, usize, Embedding)> {
         let [width, _, _, _] = self.dims("visual.layer1.0.conv1.weight")?;
+        self.check_width(width)?;
         let blocks = [1, 2, 3, 4].map(|stage| self.blocks(&format!("visual.layer{stage}.")));
         if let Some(stage) = blocks.iter().position(|&blocks| blocks == 0) {
             bail!(
@@ -230,15 +248,20 @@ impl Shapes<'_> {
             width,
             heads,
         });
-        Ok((vision, side * RESNET_STRIDE, embedding))
+        Ok((
+            vision,
+            side * RESNET_STRIDE,
+            Embedding::Components(embedding),
+        ))
     }
 
-    fn vit(&self) -> Result<(Vision, usize, usize)> {
+    fn vit(&self) -> Result<(Vision, usize, Embedding)> {
         let [width, _, patch, _] = self.dims("visual.conv1.weight")?;
+        self.check_width(width)?;
         let positional = "visual.positional_embedding";
         let [positions, _] = self.dims(positional)?;
         let side = self.side(positions, positional)?;
-        let [_, embedding] = self.dims("visual.proj")?;
+        let embedding = Embedding::of_vit(self.weights, || self.dims("visual.proj"))?;
         let depth = self.depth("visual.transformer.resblocks.", self.declared.vision_depth)?;
         if depth == 0 {
             bail!(
@@ -258,37 +281,8 @@ impl Shapes<'_> {
             patch,
             heads,
             hidden,
+            epsilon: self.declared.vision_epsilon.unwrap_or(EPSILON),
         });
         Ok((vision, side * patch, embedding))
-    }
-
-    fn text(&self) -> Result<Option<TextShape>> {
-        if self.weights.shape("token_embedding.weight").is_none() {
-            return Ok(None);
-        }
-        let [vocabulary, width] = self.dims("token_embedding.weight")?;
-        let [context, _] = self.dims("positional_embedding")?;
-        let heads = match self.declared.text_heads {
-            Some(heads) if heads > 0 && width.is_multiple_of(heads) => heads,
-            Some(heads) => bail!(
-                Weights,
-                "{}: the text transformer is {width} wide, which {heads} heads cannot share",
-                self.origin
-            ),
-            None => self.heads(width, HEAD_WIDTH, "the text transformer")?,
-        };
-        let depth = self.depth("transformer.resblocks.", self.declared.text_depth)?;
-        let hidden = match depth {
-            0 => 0,
-            _ => self.dims::<2>("transformer.resblocks.0.mlp.c_fc.weight")?[0],
-        };
-        Ok(Some(TextShape {
-            context,
-            vocabulary,
-            width,
-            depth,
-            heads,
-            hidden,
-        }))
     }
 }

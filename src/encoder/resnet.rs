@@ -48,7 +48,10 @@ pub fn build<T: Real>(
             .program
             .tap(format!("layer{stage}"), x, channels, layout);
     }
-    tower.attention_pool(x, channels, shape.heads, architecture)?;
+    if let Some(embedding) = architecture.embedding.components() {
+        let side = architecture.resolution / RESNET_STRIDE;
+        tower.attention_pool(x, channels, shape.heads, side, embedding)?;
+    }
     Ok(tower.program)
 }
 
@@ -193,9 +196,9 @@ impl<T: Real> Tower<'_, T> {
         x: Value,
         channels: usize,
         heads: usize,
-        architecture: &Architecture,
+        side: usize,
+        embedding: usize,
     ) -> Result<()> {
-        let side = architecture.resolution / RESNET_STRIDE;
         let positions = self.weights.take(
             "visual.attnpool.positional_embedding",
             &[side * side + 1, channels],
@@ -213,7 +216,7 @@ impl<T: Real> Tower<'_, T> {
         let (query, query_bias) = projection("q_proj", channels)?;
         let (key, key_bias) = projection("k_proj", channels)?;
         let (value, value_bias) = projection("v_proj", channels)?;
-        let (output, output_bias) = projection("c_proj", architecture.embedding)?;
+        let (output, output_bias) = projection("c_proj", embedding)?;
         let stacked = |a: Tensor, b: Tensor| Tensor::cat(&[a, b], 0);
         let key_value = stacked(key, value)?;
         let pool = AttentionPool {
@@ -227,8 +230,7 @@ impl<T: Real> Tower<'_, T> {
             },
         };
         let y = self.program.layer(x, pool);
-        self.program
-            .tap("embedding", y, architecture.embedding, Layout::Vector);
+        self.program.tap("embedding", y, embedding, Layout::Vector);
         Ok(())
     }
 }

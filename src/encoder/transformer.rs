@@ -24,15 +24,16 @@ pub fn linear<T: Real>(
     Linear::new(&weight, Some(&bias))
 }
 
-/// Takes `{name}.weight` and `{name}.bias`, `(width)` each.
+/// Takes `{name}.weight` and `{name}.bias`, `(width)` each; `epsilon` is added to the variance.
 pub fn layer_norm<T: Real>(
     weights: &mut Weights,
     name: &str,
     width: usize,
+    epsilon: f64,
 ) -> Result<LayerNorm<T>> {
     let gain = weights.take(&format!("{name}.weight"), &[width])?;
     let bias = weights.take(&format!("{name}.bias"), &[width])?;
-    LayerNorm::new(&gain, &bias)
+    LayerNorm::new(&gain, &bias, epsilon)
 }
 
 /// What all blocks of a transformer share.
@@ -48,6 +49,8 @@ pub struct Blocks {
     pub causal: bool,
     /// The MLP's activation.
     pub gelu: Gelu,
+    /// What is added to the variance in every layer normalisation.
+    pub epsilon: f64,
 }
 
 /// The values of one block that a tap can name.
@@ -69,8 +72,11 @@ impl Blocks {
         name: &str,
         x: Value,
     ) -> Result<BlockValues> {
-        let (width, hidden) = (self.width, self.hidden);
-        let y = program.layer(x, layer_norm(weights, &format!("{name}.ln_1"), width)?);
+        let (width, hidden, epsilon) = (self.width, self.hidden, self.epsilon);
+        let y = program.layer(
+            x,
+            layer_norm(weights, &format!("{name}.ln_1"), width, epsilon)?,
+        );
         let attn = format!("{name}.attn");
         let weight = weights.take(&format!("{attn}.in_proj_weight"), &[3 * width, width])?;
         let bias = weights.take(&format!("{attn}.in_proj_bias"), &[3 * width])?;
@@ -85,7 +91,10 @@ impl Blocks {
         let output = linear(weights, &format!("{attn}.out_proj"), width, width)?;
         let attention = program.affine(y, Affine::Linear(output));
         let x = program.sum(x, attention);
-        let y = program.layer(x, layer_norm(weights, &format!("{name}.ln_2"), width)?);
+        let y = program.layer(
+            x,
+            layer_norm(weights, &format!("{name}.ln_2"), width, epsilon)?,
+        );
         let expand = linear(weights, &format!("{name}.mlp.c_fc"), width, hidden)?;
         let y = program.affine(y, Affine::Linear(expand));
         let hidden_units = program.layer(y, self.gelu);

@@ -1,5 +1,5 @@
-//! CLIP's vision transformer: patches, a class token, residual blocks, a projection of the class
-//! token.
+//! CLIP's vision transformer: patches, a class token, residual blocks, and where the weights have it a projection
+//! of the class token.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -28,6 +28,7 @@ pub fn build<T: Real>(
         patch,
         heads,
         hidden,
+        epsilon,
     } = shape;
     let grid = architecture.resolution / patch;
     let layout = Layout::Tokens { grid };
@@ -42,13 +43,14 @@ pub fn build<T: Real>(
         positions: elements(&positions)?,
     };
     let x = program.layer(x, tokens);
-    let mut x = program.layer(x, layer_norm(weights, "visual.ln_pre", width)?);
+    let mut x = program.layer(x, layer_norm(weights, "visual.ln_pre", width, epsilon)?);
     let blocks = Blocks {
         width,
         heads,
         hidden,
         causal: false,
         gelu: architecture.gelu,
+        epsilon,
     };
     for index in 0..depth {
         let name = format!("visual.transformer.resblocks.{index}");
@@ -63,11 +65,16 @@ pub fn build<T: Real>(
         program.tap(format!("blocks.{index}"), values.output, width, layout);
         x = values.output;
     }
+    let Some(embedding) = architecture.embedding.components() else {
+        let after = ["visual.ln_post.", "visual.attn_pool", "visual.proj"];
+        weights.discard(|name| after.iter().any(|beginning| name.starts_with(beginning)));
+        return Ok(program);
+    };
     let x = program.layer(x, ClassToken);
-    let x = program.layer(x, layer_norm(weights, "visual.ln_post", width)?);
-    let projection = weights.take("visual.proj", &[width, architecture.embedding])?;
+    let x = program.layer(x, layer_norm(weights, "visual.ln_post", width, epsilon)?);
+    let projection = weights.take("visual.proj", &[width, embedding])?;
     let projection = Linear::new(&projection.t()?, None)?;
     let y = program.affine(x, Affine::Linear(projection));
-    program.tap("embedding", y, architecture.embedding, Layout::Vector);
+    program.tap("embedding", y, embedding, Layout::Vector);
     Ok(program)
 }

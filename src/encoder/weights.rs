@@ -55,6 +55,13 @@ impl Weights {
         Ok(tensor.to_dtype(DType::F64)?)
     }
 
+    /// Drops the tensors of these names, and says which was the first.
+    pub fn discard(&mut self, is_named: impl Fn(&str) -> bool) -> Option<String> {
+        let first = self.names().find(|name| is_named(name))?.to_owned();
+        self.tensors.retain(|name, _| !is_named(name));
+        Some(first)
+    }
+
     /// # Errors
     /// When a tensor is left that no part of the model asked for.
     pub fn finish(self) -> Result<()> {

@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{alike, bail};
+use crate::ops::gelu::Gelu;
 use crate::{Error, Result};
+
+mod hub;
+
+pub use hub::HubModel;
 
 /// The non-linearity of the transformers' hidden layers; the weights do not tell which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -15,6 +20,16 @@ pub enum Activation {
     QuickGelu,
     /// `x * Φ(x)`, with the normal distribution's Φ: most models that open_clip trained.
     Gelu,
+}
+
+impl Activation {
+    /// The operation.
+    pub fn gelu(self) -> Gelu {
+        match self {
+            Self::QuickGelu => Gelu::Quick,
+            Self::Gelu => Gelu::Exact,
+        }
+    }
 }
 
 impl fmt::Display for Activation {
@@ -173,13 +188,13 @@ pub enum Source {
     Path(PathBuf),
     /// A model that OpenAI published.
     Known(&'static KnownModel),
-    /// A repository of the Hugging Face hub, `owner/name`.
-    Hub(String),
+    /// A repository of the Hugging Face hub.
+    Hub(HubModel),
 }
 
 impl Source {
     /// Reads what a user writes for a model: `mini`, an existing path (a leading `~/` is the home
-    /// folder), a known name or a hub id, in this order.
+    /// folder), a known name, or a hub id or address ([`HubModel::parse`]), in this order.
     pub fn parse(text: &str) -> Result<Self> {
         if text == "mini" {
             return Ok(Self::Embedded);
@@ -190,6 +205,13 @@ impl Source {
         }
         if let Some(model) = known(text) {
             return Ok(Self::Known(model));
+        }
+        let hub = match looks_like_path(text) && !text.contains(':') {
+            true => None,
+            false => HubModel::parse(text)?,
+        };
+        if let Some(model) = hub {
+            return Ok(Self::Hub(model));
         }
         if looks_like_path(text) {
             let name = path.file_name().unwrap_or_default();
@@ -204,9 +226,6 @@ impl Source {
                 );
             }
             bail!(Io, "there is no file or folder {}", path.display());
-        }
-        if is_hub_id(text) {
-            return Ok(Self::Hub(text.to_owned()));
         }
         let names: Vec<_> = KNOWN.iter().map(|model| model.name).collect();
         bail!(
@@ -272,19 +291,6 @@ fn looks_like_path(text: &str) -> bool {
         || extension.is_some_and(|extension| WEIGHT_EXTENSIONS.contains(&extension))
 }
 
-fn is_hub_id(text: &str) -> bool {
-    let is_part = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
-            && !part.contains("..")
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-    };
-    text.split_once('/')
-        .is_some_and(|(owner, name)| is_part(owner) && is_part(name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,7 +318,7 @@ mod tests {
         );
         assert_eq!(
             Source::parse("timm/x.openai").unwrap(),
-            Source::Hub("timm/x.openai".into())
+            Source::Hub(HubModel::main("timm/x.openai"))
         );
         assert_eq!(Source::parse("/").unwrap(), Source::Path("/".into()));
     }

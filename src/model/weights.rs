@@ -11,27 +11,39 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
 
-use crate::encoder::architecture::Declared;
-use crate::error::{Kind, bail};
-use crate::model::spec::{self, Activation, KNOWN, KnownModel, Source, meant};
+use crate::error::bail;
+use crate::model::conventions::{Known, Source as Told};
+use crate::model::spec::{self, Activation, HubModel, KNOWN, KnownModel, Source, meant};
 use crate::{Error, Result};
 
 mod archive;
+mod choice;
+mod code;
 mod config;
 mod content;
+pub mod downloads;
+mod family;
 mod file;
 mod hub;
 mod huggingface;
+mod names;
 mod package;
+mod parametrisation;
 mod pickle;
+mod remark;
 mod safetensors;
+mod stored;
 mod tensors;
 mod torch;
+mod towers;
 mod view;
 
+pub use config::Config;
+use downloads::Downloads;
+use file::WeightFile;
 use hub::Repository;
 use package::{Folder, Package};
-use tensors::Tensors;
+use tensors::Gathered;
 
 static MINI: &[u8] = include_bytes!("mini/model.safetensors");
 
@@ -79,55 +91,77 @@ pub struct Checkpoint {
     pub origin: String,
     /// The layout of the file.
     pub format: Format,
-    /// The transformers' activation, where the file's origin or a configuration file tells.
-    pub activation: Option<Activation>,
-    /// Heads and depths, where a configuration file tells.
-    pub declared: Declared,
-    /// Mean and standard deviation of the image's colours, where a configuration file tells.
-    pub normalisation: Option<([f32; 3], [f32; 3])>,
+    /// What the weights do not carry themselves, where their origin, code in them or a file beside them tells.
+    pub config: Config,
+    /// How all else is known, which is as in nearly every CLIP.
+    pub otherwise: Told,
+    /// The prefix of the image encoder's tensors, where it is one of several.
+    pub prefix: Option<String>,
+    /// Which prefixes were stripped and which tensors left out, where there is anything to say.
+    pub remark: Option<String>,
 }
 
-/// Loads weights. A download, where one is needed, draws a bar if `show_progress`.
-pub fn load(source: &Source, show_progress: bool) -> Result<Checkpoint> {
+/// Loads weights: of the one image tower in them, or of the one under `prefix`, and of its text tower. `downloads`
+/// is told of what is fetched.
+pub fn load(
+    source: &Source,
+    prefix: Option<&str>,
+    downloads: &dyn Downloads,
+) -> Result<Checkpoint> {
     match source {
-        Source::Embedded => embedded(),
-        Source::Path(path) => from_path(path),
+        Source::Embedded => embedded(prefix),
+        Source::Path(path) => from_path(path, prefix),
         Source::Known(model) => {
             let checkpoint = match downloaded_by_openai(model) {
-                Some(path) => from_path(&path)?,
-                None => from_hub(model.hub_id, show_progress)
-                    .map_err(|error| advise_known(model, error))?,
+                Some(path) => from_path(&path, prefix)?,
+                None => {
+                    let on_hub = HubModel::main(model.hub_id);
+                    from_hub(&on_hub, prefix, without_hub_known(model), downloads)?
+                }
             };
-            Ok(Checkpoint {
-                activation: Some(model.activation),
-                ..checkpoint
-            })
+            Ok(published(checkpoint, model.activation))
         }
-        Source::Hub(id) => from_hub(id, show_progress).map_err(|error| advise_hub(id, error)),
+        Source::Hub(model) => from_hub(model, prefix, without_hub(&model.id), downloads),
     }
 }
 
-fn embedded() -> Result<Checkpoint> {
-    let mut tensors = Tensors::default();
-    let read = file::read_bytes(MINI, &mut tensors)?;
-    Ok(Checkpoint {
-        tensors: tensors.finish()?,
-        digest: read.digest,
+fn embedded(prefix: Option<&str>) -> Result<Checkpoint> {
+    let file = [WeightFile::embedded(MINI)];
+    let Gathered {
+        tensors, remark, ..
+    } = package::read_maps(&file, prefix)?;
+    let checkpoint = Checkpoint {
+        tensors,
+        digest: file[0].digest(),
         origin: "mini".to_owned(),
         format: Format::Embedded,
-        activation: Some(Activation::QuickGelu),
-        declared: Declared::default(),
-        normalisation: None,
-    })
+        config: Config::default(),
+        otherwise: Told::Published,
+        prefix: None,
+        remark,
+    };
+    Ok(published(checkpoint, Activation::QuickGelu))
 }
 
-fn from_path(path: &Path) -> Result<Checkpoint> {
+/// A checkpoint of which it is known how it is to be used.
+fn published(checkpoint: Checkpoint, activation: Activation) -> Checkpoint {
+    Checkpoint {
+        config: Config {
+            activation: Some(Known::new(activation, Told::Published)),
+            ..checkpoint.config
+        },
+        otherwise: Told::Published,
+        ..checkpoint
+    }
+}
+
+fn from_path(path: &Path, prefix: Option<&str>) -> Result<Checkpoint> {
     let metadata = path
         .metadata()
         .map_err(|error| Error::io("cannot read", path, error))?;
     let package = match metadata.is_dir() {
-        true => package::read(&Folder(path))?,
-        false => Some(package::read_file(path)?),
+        true => package::read(&Folder(path), prefix)?,
+        false => Some(package::read_file(path, prefix)?),
     };
     let Some(package) = package else {
         bail!(
@@ -143,21 +177,28 @@ fn from_path(path: &Path) -> Result<Checkpoint> {
     Ok(checkpoint(package, path.display().to_string(), &name))
 }
 
-fn from_hub(id: &str, show_progress: bool) -> Result<Checkpoint> {
-    let repository = Repository::new(id, show_progress)?;
-    match package::read(&repository)? {
-        Some(package) => Ok(checkpoint(package, id.to_owned(), id)),
-        None if repository.is_offline() => bail!(
-            Network,
-            "HF_HUB_OFFLINE is set, and the cache has no weights of {id} in {}",
-            repository.folder().display()
-        ),
-        None => bail!(
-            Network,
-            "the repository {id} has no weights that percept reads: none of {} is there",
-            package::WEIGHTS.join(", ")
-        ),
-    }
+fn from_hub(
+    model: &HubModel,
+    prefix: Option<&str>,
+    elsewhere: String,
+    downloads: &dyn Downloads,
+) -> Result<Checkpoint> {
+    let repository = Repository::new(model, elsewhere, downloads)?;
+    let Some(package) = repository.read(prefix)? else {
+        match &model.file {
+            Some(_) => bail!(
+                Network,
+                "there is no {model} on the hub: see what files it has"
+            ),
+            None => bail!(
+                Network,
+                "the repository {model} has no weights that percept reads: none of {} is there",
+                package::WEIGHTS.join(", ")
+            ),
+        }
+    };
+    let name = model.file.as_deref().unwrap_or(&model.id);
+    Ok(checkpoint(package, model.to_string(), name))
 }
 
 fn checkpoint(package: Package, origin: String, name: &str) -> Checkpoint {
@@ -166,21 +207,28 @@ fn checkpoint(package: Package, origin: String, name: &str) -> Checkpoint {
         digest,
         format,
         config,
+        prefix,
+        remark,
     } = package;
-    let is_openai =
-        format == Format::TorchScript || KNOWN.iter().any(|model| model.openai_sha256 == digest);
-    let by_name = match is_openai {
-        true => Some(Activation::QuickGelu),
-        false => spec::activation_by_name(name),
-    };
-    Checkpoint {
+    let by_code = config.activation.filter(|told| told.source == Told::Code);
+    let by_name = spec::activation_by_name(name).map(|told| Known::new(told, Told::Name));
+    let model = KNOWN.iter().find(|model| model.openai_sha256 == digest);
+    let checkpoint = Checkpoint {
         tensors,
         digest,
         origin,
         format,
-        activation: by_name.or(config.activation),
-        declared: config.declared,
-        normalisation: config.normalisation,
+        config: Config {
+            activation: by_code.or(by_name).or(config.activation),
+            ..config
+        },
+        otherwise: Told::Assumed,
+        prefix,
+        remark,
+    };
+    match model {
+        Some(model) => published(checkpoint, model.activation),
+        None => checkpoint,
     }
 }
 
@@ -210,33 +258,22 @@ fn downloaded_by_openai(model: &KnownModel) -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-fn advise_known(model: &KnownModel, error: Error) -> Error {
-    let (name, file, url) = (model.name, model.openai_file, model.openai_url());
-    advise(error, || {
-        format!(
-            "{name} is not on this machine: download {url} elsewhere and pass its path with --model \
-             {file}, or put it at ~/.cache/clip/{file}"
-        )
-    })
+/// What to do where the hub is out of reach.
+fn without_hub_known(model: &KnownModel) -> String {
+    let (file, url) = (model.openai_file, model.openai_url());
+    format!(
+        "download {url} elsewhere and pass its path with --model {file}, or put it at ~/.cache/clip/{file}"
+    )
 }
 
-fn advise_hub(id: &str, error: Error) -> Error {
-    advise(error, || {
-        format!(
-            "there is no folder {id} here, and no model of that name could be fetched: download the \
-             weights and the JSON files of https://huggingface.co/{id} into a folder and pass its \
-             path with --model{}",
-            match meant(id) {
-                Some(name) => format!(", or give --model {name} if you meant that"),
-                None => String::new(),
-            }
-        )
-    })
-}
-
-fn advise(error: Error, advice: impl FnOnce() -> String) -> Error {
-    match error.kind() {
-        Kind::Network => error.context(advice()),
-        _ => error,
-    }
+fn without_hub(id: &str) -> String {
+    let last = id.rsplit('/').next().unwrap_or(id);
+    let meant = match meant(id).or_else(|| meant(last)) {
+        Some(name) => format!(", or give --model {name} if you meant that"),
+        None => String::new(),
+    };
+    format!(
+        "download the weights and the JSON files of https://huggingface.co/{id} elsewhere into a folder and pass its \
+         path with --model{meant}"
+    )
 }

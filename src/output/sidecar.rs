@@ -15,9 +15,9 @@ use crate::input::sha256;
 /// The version of the sidecar's layout.
 pub const SCHEMA: u32 = 1;
 
-/// A sidecar as it is written; `R` is the recipe, `A` what is known of a unit's answers.
+/// A sidecar as it is written; `R` is the recipe, `A` what is known of a unit's answers, `C` how weights are used.
 #[derive(Debug, Serialize)]
-pub struct Sidecar<'a, R, A> {
+pub struct Sidecar<'a, R, A, C> {
     /// The layout's version.
     pub schema: u32,
     /// The version of percept that wrote it.
@@ -32,7 +32,7 @@ pub struct Sidecar<'a, R, A> {
     pub checkpoints: Vec<PictureEntry>,
     /// Where the weights came from.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub weights: Option<WeightsEntry>,
+    pub weights: Option<WeightsEntry<'a, C>>,
     /// Steps that were asked for, where the run was stopped before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps_asked: Option<usize>,
@@ -76,11 +76,13 @@ pub struct PictureEntry {
 
 /// The weights' origin.
 #[derive(Debug, Clone, Serialize)]
-pub struct WeightsEntry {
+pub struct WeightsEntry<'a, C> {
     /// The path or hub id that they were found at.
     pub origin: String,
     /// Their file format.
     pub format: String,
+    /// How they are used, and how that is known.
+    pub conventions: &'a C,
 }
 
 /// Wall-clock time.

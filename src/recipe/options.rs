@@ -61,6 +61,9 @@ fn model_options(entry: &ModelEntry, model: &Model) -> Vec<String> {
         return Vec::new();
     }
     let mut options = vec!["--model".to_owned(), entry.name.clone()];
+    if let Some(prefix) = &entry.prefix {
+        options.extend(["--prefix".to_owned(), prefix.clone()]);
+    }
     let is_known = KNOWN.iter().any(|known| known.name == entry.name);
     if model.sees_by_transformer() && !is_known {
         options.extend(["--activation".to_owned(), entry.activation.to_string()]);

@@ -105,7 +105,7 @@ impl Request {
                 }
                 for variant in 0..variants {
                     recipes.push(Recipe {
-                        model: entry(model),
+                        model: ModelEntry::of(model),
                         objective: objective.clone(),
                         vectors: vectors.clone(),
                         seed: self.seed.unwrap_or(0),
@@ -168,14 +168,6 @@ impl Request {
             );
         }
         Ok(())
-    }
-}
-
-fn entry(model: &Model) -> ModelEntry {
-    ModelEntry {
-        name: model.name.clone(),
-        sha256: model.digest.clone(),
-        activation: model.activation,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::ascent::{Rendered, Trace, Watch};
 use crate::error::{Error, Kind, Result};
 use crate::input::sha256;
 use crate::model::Model;
+use crate::model::conventions::Conventions;
 use crate::model::mini::Answers;
 use crate::output::file::Pending;
 use crate::output::sidecar::{PictureEntry, SCHEMA, Sidecar, Timing, UnitEntry, WeightsEntry};
@@ -125,7 +126,7 @@ impl<'a> Made<'a> {
         &self,
         picture: PictureEntry,
         checkpoints: Vec<PictureEntry>,
-        run: Option<(WeightsEntry, Timing)>,
+        run: Option<(WeightsEntry<Conventions>, Timing)>,
     ) -> Result<Vec<u8>> {
         let (weights, timing) = run.unzip();
         let unit = self.recipe.objective.first_unit();
@@ -243,10 +244,11 @@ fn checkpoint(path: &Path, step: usize) -> PathBuf {
     path.with_extension(format!("step{step}.png"))
 }
 
-fn weights(model: &Model) -> WeightsEntry {
+fn weights(model: &Model) -> WeightsEntry<'_, Conventions> {
     WeightsEntry {
         origin: model.origin.clone(),
         format: model.format.to_string(),
+        conventions: &model.conventions,
     }
 }
 

@@ -120,7 +120,8 @@ fn an_unknown_extension_is_refused_with_the_known() {
 #[test]
 fn a_text_that_is_too_long_is_refused_with_both_lengths() {
     let long = "cat ".repeat(40);
-    refuses(&["--text", &long], &["tokens", "reads 16", "shorten"]);
+    let encode = ["encode", "--out", "a.npz", "--text", &long];
+    refused(&encode, &["tokens", "reads 24", "shorten"]);
 }
 
 #[test]

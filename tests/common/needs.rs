@@ -19,6 +19,8 @@ pub enum Need {
     Slurm,
     /// A Python with pandas and pyarrow.
     Pandas,
+    /// A Python with the hub's own client.
+    HubClient,
     /// A shell that reads its completions.
     Shell(&'static str),
     /// What sets man pages.
@@ -30,10 +32,11 @@ pub enum Need {
 }
 
 /// All of them.
-pub const NEEDS: [Need; 9] = [
+pub const NEEDS: [Need; 10] = [
     Need::Browser,
     Need::Slurm,
     Need::Pandas,
+    Need::HubClient,
     Need::Shell("bash"),
     Need::Shell("zsh"),
     Need::Shell("fish"),
@@ -79,6 +82,7 @@ impl Need {
             Self::Browser => "an atlas' site in a browser",
             Self::Slurm => "jobs on a Slurm cluster",
             Self::Pandas => "an atlas' table in pandas",
+            Self::HubClient => "the cache of models as the hub's own client has it",
             Self::Shell(_) => "a shell's completions",
             Self::Groff => "man pages as troff sets them",
             Self::SharedMemory => "outputs on another file system",
@@ -92,6 +96,9 @@ impl Need {
             Self::Browser => "apt-get install chromium, or CHROME=PROGRAM".to_owned(),
             Self::Slurm => "apt-get install slurm-wlm munge".to_owned(),
             Self::Pandas => "pip install pandas pyarrow, or PERCEPT_TEST_PYTHON=PROGRAM".to_owned(),
+            Self::HubClient => {
+                "pip install huggingface_hub, or PERCEPT_TEST_PYTHON=PROGRAM".to_owned()
+            }
             Self::Shell(name) => format!("apt-get install {name}"),
             Self::Groff => "apt-get install groff".to_owned(),
             Self::SharedMemory => format!("Linux with {SHARED_MEMORY}"),
@@ -111,6 +118,11 @@ impl Need {
                 let python = python();
                 let has_both = succeeds(&python, &["-c", "import pandas, pyarrow"]);
                 (!has_both).then(|| format!("{python} has no pandas with pyarrow"))
+            }
+            Self::HubClient => {
+                let python = python();
+                let has_it = succeeds(&python, &["-c", "import huggingface_hub"]);
+                (!has_it).then(|| format!("{python} has no huggingface_hub"))
             }
             Self::SharedMemory => {
                 let is_there = Path::new(SHARED_MEMORY).is_dir();
@@ -166,7 +178,7 @@ pub fn browser() -> Option<PathBuf> {
     named.or_else(|| BROWSERS.into_iter().find_map(find))
 }
 
-/// The Python that is asked to read a table.
+/// The Python that is asked to read a table, or a cache of models.
 pub fn python() -> String {
     env::var(PYTHON).unwrap_or_else(|_| "python3".to_owned())
 }

@@ -13,8 +13,10 @@ use percept::encoder::Encoder;
 use percept::encoder::architecture::{Architecture, Declared};
 use percept::encoder::weights::Weights;
 use percept::model::Model;
-use percept::model::preprocess::Normalisation;
+use percept::model::conventions::{Conventions, Known, Source};
+use percept::model::preprocess::{Fit, Normalisation, Preprocessing};
 use percept::model::spec::Activation;
+use percept::model::text::NoText;
 use percept::model::weights::Format;
 use percept::ops::gelu::Gelu;
 use rand::{RngExt, SeedableRng};
@@ -241,11 +243,17 @@ pub fn random(network: Network) -> Model {
         origin: "random numbers".to_owned(),
         format: Format::Safetensors,
         digest: String::new(),
+        conventions: Conventions {
+            activation: Known::new(Activation::QuickGelu, Source::Told),
+            head_width: Known::new(architecture.head_width(), Source::Told),
+            layer_norm_epsilon: Known::new(architecture.epsilon(), Source::Told),
+            normalisation: Known::new(Normalisation::CLIP, Source::Told),
+            preprocessing: Known::new(Preprocessing::Fit(Fit::CLIP), Source::Told),
+        },
         architecture,
-        activation: Activation::QuickGelu,
-        activation_is_known: true,
-        normalisation: Normalisation::CLIP,
         encoder,
-        text: None,
+        text: Err(NoText::new("it holds no text encoder")),
+        prefix: None,
+        remark: None,
     }
 }

@@ -340,8 +340,9 @@ fn activation<T: Float>(gpu: &Arc<Gpu>, images: usize) {
 in_every_type!(activations, activation);
 
 fn normalisation<T: Float>(gpu: &Arc<Gpu>, images: usize) {
-    for width in [5, 32, 97, 768] {
-        let norm = LayerNorm::<f32>::new(&tensor(&[width], 0.3), &tensor(&[width], 0.6)).unwrap();
+    for (width, epsilon) in [(5, 1e-5), (32, 1e-5), (97, 1e-6), (768, 0.1)] {
+        let (gain, bias) = (tensor(&[width], 0.3), tensor(&[width], 0.6));
+        let norm = LayerNorm::<f32>::new(&gain, &bias, epsilon).unwrap();
         let there = norm.upload(gpu).unwrap();
         let shape: Extent = extent(images, 7, 1, width);
         let (x, x_here) = field::<T>(gpu, shape, 0.4);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use image::RgbImage;
 use percept::input::picture::{Reading, check, read};
-use percept::model::preprocess::centre;
+use percept::model::preprocess::Fit;
 use tempfile::TempDir;
 
 use crate::common::fixture;
@@ -279,7 +279,7 @@ fn pictures_are_resized_and_cut_as_torchvision_does() {
     for (height, width) in [(64, 64), (97, 64), (53, 131), (301, 200), (40, 41)] {
         let get = |name: &str| rgb(&expected[&format!("{height}x{width}.{name}")]);
         assert!(
-            centre(&get("picture"), 64) == get("square"),
+            Fit::CLIP.square(&get("picture"), 64).unwrap() == get("square"),
             "{height}x{width}"
         );
     }
@@ -295,7 +295,7 @@ fn hard_edges_and_every_shape_are_resized_to_pillows_very_levels() {
         };
         let side = name.rsplit('-').next().unwrap().parse().unwrap();
         let theirs = rgb(&expected[&format!("{name}.square")]);
-        let ours = centre(&rgb(given), side);
+        let ours = Fit::CLIP.square(&rgb(given), side).unwrap();
         let pairs = ours.as_raw().iter().zip(theirs.as_raw());
         let largest = pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap();
         assert_eq!(largest, 0, "{name}: off by {largest} levels");

@@ -31,6 +31,8 @@ pub fn header() -> Header {
             name: "weights/RN50x4.pt".to_owned(),
             sha256: "0".repeat(64),
             activation: Activation::QuickGelu,
+            prefix: None,
+            conventions: None,
         },
         recipe: serde_json::json!({ "preset": "lucid", "steps": 512, "size": 288 }),
         taps: vec![tap(LARGE, 12000), tap(SMALL, 320)],

@@ -103,7 +103,7 @@ kernels! {
         fn heads_bwd<T>(dy: In<T>, dx: Out<T>, images: u32, tokens: u32, parts: u32, heads: u32, size: u32);
     }
     "layer_norm" {
-        fn layer_norm_fwd<T>(x: In<T>, gain: In<f32>, bias: In<f32>, y: Out<T>, moments: Out<f32>, rows: i32, width: i32);
+        fn layer_norm_fwd<T>(x: In<T>, gain: In<f32>, bias: In<f32>, y: Out<T>, moments: Out<f32>, rows: i32, width: i32, epsilon: f32);
         fn layer_norm_bwd<T>(x: In<T>, moments: In<f32>, gain: In<f32>, dy: In<T>, dx: Out<T>, rows: i32, width: i32);
     }
     "patches" {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{conclude, moved, publish_all};
 use crate::atlas::merge::{Merged, merge};
 use crate::atlas::{Folder, Plan};
-use crate::cli::options::{ThreadArgs, json, load, remark, say};
+use crate::cli::options::{ThreadArgs, as_recorded, json, load, remark, say};
 use crate::error::{Error, Kind, Result, bail, printable};
 use crate::model::Model;
 
@@ -111,7 +111,7 @@ impl Merge {
     }
 
     fn load(&self, plan: &Plan, name: &str) -> Result<Model> {
-        let model = load(name, Some(plan.first()?.model.activation), self.quiet)?;
+        let model = load(name, as_recorded(&plan.first()?.model), self.quiet)?;
         plan.check_weights(&model)?;
         Ok(model)
     }

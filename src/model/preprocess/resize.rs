@@ -1,28 +1,14 @@
-//! Pillow's bicubic resizing of 8-bit pictures, to the last bit: two passes, rows first, each in
-//! fixed point, rounded and clamped to 8 bits (`Resample.c`).
+//! Pillow's resizing of 8-bit pictures, to the last bit: two passes, rows first, each in fixed point,
+//! rounded and clamped to 8 bits (`Resample.c`).
 
 use std::ops::Range;
 
 use image::RgbImage;
 
+use super::filter::Filter;
+
 /// Pillow's `PRECISION_BITS`: weights are multiples of 2^-22.
 const PRECISION: u32 = 32 - 8 - 2;
-
-/// How far the bicubic kernel reaches, in source pixels of an enlargement.
-const SUPPORT: f64 = 2.0;
-
-/// Keys' cubic with a = -1/2, as Pillow writes it.
-fn bicubic(x: f64) -> f64 {
-    const A: f64 = -0.5;
-    let x = x.abs();
-    if x < 1.0 {
-        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
-    } else if x < 2.0 {
-        (((x - 5.0) * x + 8.0) * x - 4.0) * A
-    } else {
-        0.0
-    }
-}
 
 /// What one pixel of the result reads along one side.
 struct Window {
@@ -33,16 +19,16 @@ struct Window {
 }
 
 /// The windows of the pixels `wanted` of a side that goes from `from` pixels to `to`.
-fn windows(from: usize, to: usize, wanted: Range<usize>) -> Vec<Window> {
+fn windows(from: usize, to: usize, wanted: Range<usize>, filter: Filter) -> Vec<Window> {
     let scale = from as f64 / to as f64;
     let spread = scale.max(1.0);
-    let support = SUPPORT * spread;
+    let support = filter.support() * spread;
     let window = |pixel: usize| {
         let centre = (pixel as f64 + 0.5) * scale;
         let first = (centre - support + 0.5).max(0.0) as usize;
         let end = ((centre + support + 0.5) as usize).min(from);
         let weights: Vec<f64> = (first..end)
-            .map(|source| bicubic((source as f64 - centre + 0.5) * (1.0 / spread)))
+            .map(|source| filter.weight((source as f64 - centre + 0.5) * (1.0 / spread)))
             .collect();
         let sum: f64 = weights.iter().sum();
         let fixed = |weight: f64| {
@@ -64,27 +50,21 @@ fn level(sum: i32) -> u8 {
 
 const HALF: i32 = 1 << (PRECISION - 1);
 
-/// The picture resized to `size` (width, height), of which only `columns` and `rows` are computed.
-pub(super) fn resize(
-    picture: &RgbImage,
-    size: (usize, usize),
-    columns: Range<usize>,
-    rows: Range<usize>,
-) -> RgbImage {
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
-    let across = windows(width, size.0, columns);
-    let down = windows(height, size.1, rows);
-    let first = down.first().map_or(0, |window| window.first);
-    let end = down
-        .last()
-        .map_or(0, |window| window.first + window.weights.len());
+/// The source pixels that windows read.
+fn read(windows: &[Window]) -> Range<usize> {
+    let first = windows.first().map_or(0, |window| window.first);
+    let last = windows.last();
+    first..last.map_or(0, |window| window.first + window.weights.len())
+}
 
-    let stride = 3 * across.len();
-    let mut narrow = Vec::with_capacity((end - first) * stride);
-    for row in picture.as_raw()[3 * width * first..3 * width * end].chunks_exact(3 * width) {
-        for window in &across {
+/// Rows of `width` pixels, the first of which is the picture's column `from`, through windows of columns.
+fn across(rows: &[u8], width: usize, windows: &[Window], from: usize) -> Vec<u8> {
+    let mut narrow = Vec::with_capacity(rows.len() / width.max(1) * windows.len());
+    for row in rows.chunks_exact(3 * width) {
+        for window in windows {
             let mut sums = [HALF; 3];
-            for (pixel, weight) in row[3 * window.first..].chunks_exact(3).zip(&window.weights) {
+            let pixels = row[3 * (window.first - from)..].chunks_exact(3);
+            for (pixel, weight) in pixels.zip(&window.weights) {
                 for (sum, value) in sums.iter_mut().zip(pixel) {
                     *sum = sum.wrapping_add(i32::from(*value) * weight);
                 }
@@ -92,18 +72,64 @@ pub(super) fn resize(
             narrow.extend(sums.map(level));
         }
     }
+    narrow
+}
 
-    let mut pixels = Vec::with_capacity(down.len() * stride);
-    let mut sums = vec![HALF; stride];
-    for window in &down {
+/// Columns of rows of `width` pixels, the first of which is the picture's row `from`, through windows of rows.
+fn down(
+    rows: &[u8],
+    width: usize,
+    columns: Range<usize>,
+    windows: &[Window],
+    from: usize,
+) -> Vec<u8> {
+    let (stride, columns) = (3 * width, 3 * columns.start..3 * columns.end);
+    let mut low = Vec::with_capacity(windows.len() * columns.len());
+    let mut sums = vec![HALF; columns.len()];
+    for window in windows {
         sums.fill(HALF);
-        let start = (window.first - first) * stride;
-        for (row, weight) in narrow[start..].chunks_exact(stride).zip(&window.weights) {
-            for (sum, value) in sums.iter_mut().zip(row) {
+        let rows = rows[(window.first - from) * stride..].chunks_exact(stride);
+        for (row, weight) in rows.zip(&window.weights) {
+            for (sum, value) in sums.iter_mut().zip(&row[columns.clone()]) {
                 *sum = sum.wrapping_add(i32::from(*value) * weight);
             }
         }
-        pixels.extend(sums.iter().copied().map(level));
+        low.extend(sums.iter().copied().map(level));
     }
-    RgbImage::from_raw(across.len() as u32, down.len() as u32, pixels).unwrap_or_default()
+    low
+}
+
+/// Whether columns are made shorter before rows are, which shows in the rounding between the two: since version 13
+/// Pillow does where a picture loses more than twice as many rows as columns.
+fn is_down_first((width, height): (usize, usize), to: (usize, usize)) -> bool {
+    let lost = |from: usize, to: usize| from as i64 - to as i64;
+    height > to.1 && lost(height, to.1) > 2 * lost(width, to.0)
+}
+
+/// The picture resized to `size` (width, height), of which only `columns` and `rows` are computed.
+pub(super) fn resize(
+    picture: &RgbImage,
+    size: (usize, usize),
+    filter: Filter,
+    columns: Range<usize>,
+    rows: Range<usize>,
+) -> RgbImage {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let (count, all) = (columns.len(), picture.as_raw());
+    let of_columns = windows(width, size.0, columns, filter);
+    let of_rows = windows(height, size.1, rows, filter);
+    let pixels = match is_down_first((width, height), size) {
+        true => {
+            let read = read(&of_columns);
+            let low = down(all, width, read.clone(), &of_rows, 0);
+            across(&low, read.len(), &of_columns, read.start)
+        }
+        false => {
+            let read = read(&of_rows);
+            let rows = &all[3 * width * read.start..3 * width * read.end];
+            let narrow = across(rows, width, &of_columns, 0);
+            down(&narrow, count, 0..count, &of_rows, read.start)
+        }
+    };
+    RgbImage::from_raw(count as u32, of_rows.len() as u32, pixels).unwrap_or_default()
 }

@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// Bytes of a data.pkl: that of the largest CLIP checkpoint has under 2 MiB.
 const MAX_PICKLE: u64 = 64 << 20;
 
+/// Bytes of a module's code: that of the largest CLIP archive has a few hundred KiB in each file.
+const MAX_CODE: u64 = 4 << 20;
+
 /// How much larger than the file its unpacked entries may be, all together. PyTorch does not
 /// compress weights, and weights hardly compress.
 const MAX_INFLATION: u64 = 4;
@@ -92,6 +95,20 @@ impl<'a> Archive<'a> {
     /// Bytes that storages can have altogether, if none shares another's.
     pub fn available(&self) -> usize {
         self.bytes.len().saturating_add(self.inflated as usize)
+    }
+
+    /// The code of a TorchScript module, a file each.
+    pub fn code(&mut self) -> Result<Vec<Cow<'a, [u8]>>> {
+        let prefix = self.prefix.as_str();
+        let own = |name: Cow<'_, str>| name.strip_prefix(prefix).map(str::to_owned);
+        let names = self.zip.file_names().flatten().filter_map(own);
+        let names: Vec<String> = names
+            .filter(|name| name.starts_with("code/") && name.ends_with(".py"))
+            .collect();
+        names
+            .iter()
+            .map(|name| self.entry(name, MAX_CODE))
+            .collect()
     }
 
     fn entry(&mut self, name: &str, limit: u64) -> Result<Cow<'a, [u8]>> {

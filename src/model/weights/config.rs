@@ -1,5 +1,10 @@
 //! What the JSON files beside weights say about a model.
 
+mod huggingface;
+mod open_clip;
+mod preprocessor;
+mod text;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -8,24 +13,37 @@ use serde_json::Value;
 
 use crate::encoder::architecture::Declared;
 use crate::error::{Kind, bail};
+use crate::model::conventions::{Known, Source};
+use crate::model::preprocess::{Normalisation, Preprocessing};
 use crate::model::spec::Activation;
 use crate::{Error, Result};
+pub(super) use huggingface::huggingface;
+pub(super) use open_clip::open_clip;
+pub(super) use preprocessor::{PROCESSORS, preprocessor};
 
-/// Mean and standard deviation of each colour, as the image encoder expects them to be taken out.
-pub(super) type Normalisation = ([f32; 3], [f32; 3]);
+/// The names of the files.
+pub(super) const OPEN_CLIP: &str = "open_clip_config.json";
+pub(super) const HUGGINGFACE: &str = "config.json";
 
 /// Bytes of a JSON file beside weights; the index of the largest model on the hub has 2 MB.
 const MAX_JSON: u64 = 16 << 20;
 
-/// The constant of layer normalisation in every CLIP.
-const EPSILON: f64 = 1e-5;
+/// Pixels of a side that a configuration may ask for.
+const MAX_SIDE: u64 = 1 << 16;
 
-/// Settings that the weights do not carry themselves.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Config {
-    pub activation: Option<Activation>,
-    pub normalisation: Option<Normalisation>,
+/// Settings that the weights do not carry themselves, as far as something tells them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Config {
+    /// The image encoder's; the text encoder's too, where `declared` has no other.
+    pub activation: Option<Known<Activation>>,
+    /// Heads, depths and epsilons.
     pub declared: Declared,
+    /// The file that declares them.
+    pub declared_by: Option<Source>,
+    /// Of the pixels.
+    pub normalisation: Option<Known<Normalisation>>,
+    /// From a picture to the encoder's square.
+    pub preprocessing: Option<Known<Preprocessing>>,
 }
 
 /// Reads a JSON file.
@@ -45,109 +63,52 @@ pub(super) fn read_json(path: &Path) -> Result<Value> {
     })
 }
 
-/// Reads an `open_clip_config.json`. Where it does not mention QuickGELU, open_clip uses GELU.
-pub(super) fn open_clip(json: &Value) -> Result<Config> {
-    let quick = &json["model_cfg"]["quick_gelu"];
-    let activation = match quick.as_bool().unwrap_or(false) {
-        true => Activation::QuickGelu,
-        false => Activation::Gelu,
-    };
-    let preprocess = &json["preprocess_cfg"];
-    let normalisation = normalisation(&preprocess["mean"], &preprocess["std"])?;
-    let (vision, text) = (
-        &json["model_cfg"]["vision_cfg"],
-        &json["model_cfg"]["text_cfg"],
-    );
-    for (part, key, usual) in [(vision, "pool_type", "tok"), (text, "pool_type", "argmax")] {
-        let asked = part[key].as_str().unwrap_or(usual);
-        if asked != usual {
-            bail!(
-                Weights,
-                "open_clip_config.json asks for the {key} {asked:?}: percept has {usual:?}"
-            );
-        }
-    }
-    if text["no_causal_mask"].as_bool() == Some(true) {
-        bail!(
-            Weights,
-            "open_clip_config.json asks for a text tower without a causal mask, which percept has not"
-        );
-    }
-    Ok(Config {
-        activation: Some(activation),
-        normalisation,
-        declared: Declared {
-            vision_head_width: size(&vision["head_width"]),
-            vision_depth: size(&vision["layers"]),
-            text_heads: size(&text["heads"]),
-            text_depth: size(&text["layers"]),
-        },
-    })
-}
-
 /// A whole number, where there is one.
 fn size(value: &Value) -> Option<usize> {
     usize::try_from(value.as_u64()?).ok()
 }
 
-/// Reads the towers' depths and heads from a `config.json` of transformers.
-pub(super) fn huggingface_declared(json: &Value) -> Result<Declared> {
-    let (vision, text) = (&json["vision_config"], &json["text_config"]);
-    for part in [vision, text] {
-        let epsilon = part["layer_norm_eps"].as_f64().unwrap_or(EPSILON);
-        if epsilon != EPSILON {
-            bail!(
-                Weights,
-                "config.json asks for layer_norm_eps {epsilon}: percept computes with {EPSILON}"
-            );
-        }
-    }
-    let width = size(&vision["hidden_size"]);
-    let heads = size(&vision["num_attention_heads"]).filter(|&heads| heads > 0);
-    Ok(Declared {
-        vision_head_width: width.zip(heads).map(|(width, heads)| width / heads),
-        vision_depth: size(&vision["num_hidden_layers"]),
-        text_heads: size(&text["num_attention_heads"]),
-        text_depth: size(&text["num_hidden_layers"]),
-    })
+/// Pixels of a side; none of 0, or of more than any picture has.
+fn pixels(value: &Value) -> Option<u32> {
+    let side = value.as_u64()?;
+    (1..=MAX_SIDE).contains(&side).then_some(side as u32)
 }
 
-/// Reads the activation from a `config.json` of transformers; its default is QuickGELU.
-pub(super) fn huggingface_activation(json: &Value) -> Result<Activation> {
-    let kind = &json["model_type"];
-    if !kind.is_null() && kind != "clip" {
-        bail!(
-            Weights,
-            "config.json describes a model of type {kind}: percept reads \"clip\""
-        );
-    }
-    match &json["vision_config"]["hidden_act"] {
-        Value::Null => Ok(Activation::QuickGelu),
-        Value::String(name) => match name.parse() {
-            Ok(activation) => Ok(activation),
-            Err(_) => bail!(
+/// A constant of layer normalisation; none where the file leaves it open.
+///
+/// # Errors
+/// When it is no number above 0, or so large that nothing would be normalised.
+fn epsilon(value: &Value, file: &str, key: &str) -> Result<Option<f64>> {
+    match value {
+        Value::Null => Ok(None),
+        value => match value.as_f64().filter(|&value| 0.0 < value && value < 1.0) {
+            Some(epsilon) => Ok(Some(epsilon)),
+            None => bail!(
                 Weights,
-                "config.json asks for the activation {name:?}: percept has quick_gelu and gelu"
+                "{file} asks for {key} {value}: a number above 0 and below 1 was expected"
             ),
         },
-        other => bail!(Weights, "config.json asks for the activation {other}"),
     }
 }
 
-/// Reads the colour statistics from a `preprocessor_config.json`.
-pub(super) fn preprocessor(json: &Value) -> Result<Option<Normalisation>> {
-    normalisation(&json["image_mean"], &json["image_std"])
-}
-
+/// Mean and deviation of three channels, each a list or one number for all; none where the file leaves both open,
+/// CLIP's for the one that it leaves open.
+///
+/// # Errors
+/// When one is no three numbers, or a deviation is not above 0.
 fn normalisation(mean: &Value, std: &Value) -> Result<Option<Normalisation>> {
     if mean.is_null() && std.is_null() {
         return Ok(None);
     }
-    let usable = triple(mean)
-        .zip(triple(std))
+    let or_usual = |value: &Value, usual: [f32; 3]| match value {
+        Value::Null => Some(usual),
+        value => triple(value),
+    };
+    let usable = or_usual(mean, Normalisation::CLIP.mean)
+        .zip(or_usual(std, Normalisation::CLIP.deviation))
         .filter(|(_, std)| std.iter().all(|&std| std > 0.));
     match usable {
-        Some(normalisation) => Ok(Some(normalisation)),
+        Some((mean, deviation)) => Ok(Some(Normalisation { mean, deviation })),
         None => bail!(
             Weights,
             "the image statistics are mean {mean} and standard deviation {std}: three numbers each \
@@ -157,12 +118,14 @@ fn normalisation(mean: &Value, std: &Value) -> Result<Option<Normalisation>> {
 }
 
 fn triple(value: &Value) -> Option<[f32; 3]> {
-    let numbers: Option<Vec<f32>> = value
-        .as_array()?
-        .iter()
-        .map(|number| Some(number.as_f64()? as f32).filter(|number| number.is_finite()))
-        .collect();
-    numbers?.try_into().ok()
+    let number = |value: &Value| Some(value.as_f64()? as f32).filter(|number| number.is_finite());
+    match value.as_array() {
+        None => number(value).map(|number| [number; 3]),
+        Some(numbers) => {
+            let numbers: Option<Vec<f32>> = numbers.iter().map(number).collect();
+            numbers?.try_into().ok()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -172,50 +135,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn open_clip_means_gelu_unless_it_says_otherwise() {
-        let config = open_clip(&json!({"model_cfg": {}})).unwrap();
-        assert_eq!(
-            config,
-            Config {
-                activation: Some(Activation::Gelu),
-                normalisation: None,
-                declared: Declared::default(),
-            }
-        );
-        let config = open_clip(&json!({
-            "model_cfg": {"quick_gelu": true},
-            "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [1, 1, 1]},
-        }))
-        .unwrap();
-        assert_eq!(config.activation, Some(Activation::QuickGelu));
-        assert_eq!(config.normalisation, Some(([0.5; 3], [1.; 3])));
-    }
-
-    #[test]
-    fn transformers_means_quick_gelu_unless_it_says_otherwise() {
-        let activation = |json: Value| huggingface_activation(&json);
-        assert_eq!(activation(json!({})).unwrap(), Activation::QuickGelu);
-        let gelu = json!({"model_type": "clip", "vision_config": {"hidden_act": "gelu"}});
-        assert_eq!(activation(gelu).unwrap(), Activation::Gelu);
-        assert!(activation(json!({"vision_config": {"hidden_act": "relu"}})).is_err());
-        assert!(activation(json!({"vision_config": {"hidden_act": 3}})).is_err());
-        let report = activation(json!({"model_type": "siglip"}))
-            .unwrap_err()
-            .report();
-        assert!(report.contains("siglip"), "{report}");
-    }
-
-    #[test]
-    fn statistics_that_cannot_be_are_errors() {
+    fn statistics_are_three_numbers_or_one_for_all() {
+        let read = |mean, std| normalisation(&mean, &std);
         for (mean, std) in [
             (json!([0.5, 0.5]), json!([1, 1, 1])),
             (json!([0.5, 0.5, 0.5]), json!([1, 0, 1])),
-            (json!([0.5, 0.5, 0.5]), json!(null)),
             (json!([1e300, 0.5, 0.5]), json!([1, 1, 1])),
             (json!("0.5"), json!([1, 1, 1])),
         ] {
-            assert!(preprocessor(&json!({"image_mean": mean, "image_std": std})).is_err());
+            assert!(read(mean, std).is_err());
         }
-        assert_eq!(preprocessor(&json!([])).unwrap(), None);
+        assert_eq!(read(json!(null), json!(null)).unwrap(), None);
+        let one = read(json!(0.5), json!(null)).unwrap().unwrap();
+        assert_eq!(one.mean, [0.5; 3]);
+        assert_eq!(one.deviation, Normalisation::CLIP.deviation);
+    }
+
+    #[test]
+    fn epsilons_are_small_numbers() {
+        let read = |value| epsilon(&value, HUGGINGFACE, "layer_norm_eps");
+        assert_eq!(read(json!(null)).unwrap(), None);
+        assert_eq!(read(json!(1e-6)).unwrap(), Some(1e-6));
+        for value in [json!(0), json!(-1e-5), json!(7), json!("1e-5")] {
+            assert!(read(value).unwrap_err().report().contains("layer_norm_eps"));
+        }
     }
 }

@@ -1,53 +1,84 @@
 //! One weight file, mapped into memory.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
 use super::content::{Container, recognise};
-use super::tensors::Tensors;
-use super::{Format, safetensors, torch};
+use super::stored::Opened;
+use super::{safetensors, torch};
 use crate::error::{Context, bail};
 use crate::{Error, Result};
 
-/// What a file's bytes tell besides its tensors.
-pub(super) struct Read {
-    pub format: Format,
-    /// sha256 of the bytes, in lower-case hex.
-    pub digest: String,
+/// A weight file's bytes.
+pub(super) struct WeightFile {
+    bytes: Bytes,
+    /// Where they lie; `None` for those in the binary.
+    path: Option<PathBuf>,
 }
 
-/// Reads the weights of the file at `path` into `tensors`.
-pub(super) fn read(path: &Path, tensors: &mut Tensors) -> Result<Read> {
-    let cannot_read = |error| Error::io("cannot read", path, error);
-    let file = File::open(path).map_err(cannot_read)?;
-    if !file.metadata().map_err(cannot_read)?.is_file() {
-        bail!(
-            Weights,
-            "{} is no file that could hold weights",
-            path.display()
-        );
+enum Bytes {
+    Map(Mmap),
+    Embedded(&'static [u8]),
+}
+
+impl WeightFile {
+    /// Maps the file at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let cannot_read = |error| Error::io("cannot read", path, error);
+        let file = File::open(path).map_err(cannot_read)?;
+        if !file.metadata().map_err(cannot_read)?.is_file() {
+            bail!(
+                Weights,
+                "{} is no file that could hold weights",
+                path.display()
+            );
+        }
+        // SAFETY: the map is read-only and private to this type. Its bytes change only if another
+        // process writes to the weight file in these moments; what is read from them is checked as
+        // untrusted data, whatever it is.
+        let map = unsafe { Mmap::map(&file) }.map_err(cannot_read)?;
+        Ok(Self {
+            bytes: Bytes::Map(map),
+            path: Some(path.to_owned()),
+        })
     }
-    // SAFETY: the map is read-only and private to this function. Its bytes change only if another
-    // process writes to the weight file in these moments; what is read from them is checked as
-    // untrusted data, whatever it is.
-    let map = unsafe { Mmap::map(&file) }.map_err(cannot_read)?;
-    read_bytes(&map, tensors).context(|| format!("cannot use {} as weights", path.display()))
-}
 
-/// Reads the weights in `bytes` into `tensors`.
-pub(super) fn read_bytes(bytes: &[u8], tensors: &mut Tensors) -> Result<Read> {
-    let container = recognise(bytes)?;
-    let (digest, format) = rayon::join(
-        || crate::input::sha256(bytes),
-        || match container {
-            Container::Archive => torch::read(bytes, tensors),
-            Container::Safetensors => safetensors::read(bytes, tensors),
-        },
-    );
-    Ok(Read {
-        format: format?,
-        digest,
-    })
+    /// A file inside the binary.
+    pub fn embedded(bytes: &'static [u8]) -> Self {
+        Self {
+            bytes: Bytes::Embedded(bytes),
+            path: None,
+        }
+    }
+
+    /// sha256 of the bytes, in lower-case hex.
+    pub fn digest(&self) -> String {
+        crate::input::sha256(self.bytes())
+    }
+
+    /// The tensors in it.
+    ///
+    /// # Errors
+    /// When it is no weight file, or a damaged one.
+    pub fn tensors(&self) -> Result<Opened<'_>> {
+        let bytes = self.bytes();
+        let opened = recognise(bytes).and_then(|container| match container {
+            Container::Archive => torch::open(bytes),
+            Container::Safetensors => safetensors::open(bytes),
+        });
+        match &self.path {
+            Some(path) => opened.context(|| format!("cannot use {} as weights", path.display())),
+            None => opened,
+        }
+    }
+
+    /// All of it.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Map(map) => map,
+            Bytes::Embedded(bytes) => bytes,
+        }
+    }
 }

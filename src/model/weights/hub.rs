@@ -1,130 +1,252 @@
 //! Repositories of the Hugging Face hub, and the cache that its tools share.
 
-use std::cell::OnceCell;
-use std::path::PathBuf;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
-use hf_hub::{Cache, Repo};
-
+use super::downloads::Downloads;
 use super::package::Files;
 use crate::error::{Kind, bail};
+use crate::model::spec::HubModel;
 use crate::{Error, Result};
 
+mod address;
+mod advice;
+mod cache;
+mod client;
+mod download;
+mod environment;
+mod listing;
+mod lock;
+mod mend;
+mod part;
+mod receive;
+mod roots;
+mod route;
+mod token;
+mod trouble;
+
+use cache::{Cache, Known};
+use client::Client;
+use download::Download;
+use environment::Environment;
+use listing::Listing;
+use trouble::Trouble;
+
 /// A repository, of which only the files that are asked for are fetched.
-pub(super) struct Repository {
-    repo: Repo,
+pub(super) struct Repository<'w> {
+    model: HubModel,
+    environment: Environment,
     cache: Cache,
-    /// None where HF_HUB_OFFLINE forbids to ask the hub.
-    remote: Option<ApiRepo>,
-    listing: OnceCell<Vec<String>>,
+    downloads: &'w dyn Downloads,
+    /// What to do where the hub is out of reach.
+    elsewhere: String,
+    client: OnceCell<Client<'w>>,
+    listing: OnceCell<Listing>,
+    /// All files are of one commit: the cache's, once something of it was used.
+    commit: RefCell<Option<String>>,
+    is_pinned: Cell<bool>,
+    /// Files that were handed out.
+    used: RefCell<BTreeMap<String, PathBuf>>,
+    /// Files whose blobs are to be replaced.
+    damaged: RefCell<BTreeSet<String>>,
 }
 
-impl Repository {
-    /// The repository `owner/name`. Nothing is fetched yet.
-    pub fn new(id: &str, show_progress: bool) -> Result<Self> {
-        if std::env::var_os("HF_HOME").is_none() && std::env::home_dir().is_none() {
-            bail!(
-                Io,
-                "there is no home folder to keep downloads in: set HF_HOME to a folder"
-            );
-        }
-        let repo = Repo::model(id.to_owned());
-        let remote = match is_offline() {
-            true => None,
-            false => {
-                let api = ApiBuilder::from_env().with_progress(show_progress).build();
-                Some(
-                    api.map_err(|error| hub_error(id, error))?
-                        .repo(repo.clone()),
-                )
-            }
-        };
+impl<'w> Repository<'w> {
+    /// A repository of the hub of this process's environment. Nothing is fetched yet. `elsewhere` tells what to do
+    /// where the hub is out of reach.
+    ///
+    /// # Errors
+    /// When a variable of the environment has a value that cannot be used.
+    pub fn new(model: &HubModel, elsewhere: String, downloads: &'w dyn Downloads) -> Result<Self> {
+        let environment = Environment::read()?;
+        let cache = Cache::new(&environment.cache, &model.id, environment.links);
         Ok(Self {
-            repo,
-            cache: Cache::from_env(),
-            remote,
+            commit: RefCell::new(cache.commit(&model.revision)),
+            model: model.clone(),
+            environment,
+            cache,
+            downloads,
+            elsewhere,
+            client: OnceCell::new(),
             listing: OnceCell::new(),
+            is_pinned: Cell::new(false),
+            used: RefCell::default(),
+            damaged: RefCell::default(),
         })
     }
 
-    /// Whether only the cache is looked at.
-    pub fn is_offline(&self) -> bool {
-        self.remote.is_none()
+    /// What the cache knows of a file; nothing of one that is damaged, which is fetched again.
+    fn look(&self, name: &str) -> Known {
+        if let Some(path) = self.used.borrow().get(name) {
+            return Known::Here(path.clone());
+        }
+        let known = match &*self.commit.borrow() {
+            Some(commit) => self.cache.look(commit, &self.path(name)),
+            None => Known::Nothing,
+        };
+        match known {
+            Known::Here(path) if !self.is_sound(name, &path) => Known::Nothing,
+            known => known,
+        }
     }
 
-    /// The folder of the cache that keeps this repository.
-    pub fn folder(&self) -> PathBuf {
-        self.cache.path().join(self.repo.folder_name())
+    fn is_sound(&self, name: &str, path: &Path) -> bool {
+        let is_offline = self.environment.offline.is_some();
+        if is_offline || !name.ends_with(".json") || cache::is_json(path) {
+            return true;
+        }
+        if self.damaged.borrow_mut().insert(name.to_owned()) {
+            let path = path.display();
+            self.downloads.remark(&format!(
+                "{path} in the cache is damaged, it is not JSON; fetching it again"
+            ));
+        }
+        false
     }
 
-    fn listing(&self, remote: &ApiRepo) -> Result<&[String]> {
+    fn hand_out<'n>(&self, name: &'n str, path: PathBuf) -> Option<(&'n str, PathBuf)> {
+        self.is_pinned.set(true);
+        self.used.borrow_mut().insert(name.to_owned(), path.clone());
+        Some((name, path))
+    }
+
+    /// A file's path in the repository.
+    fn path(&self, name: &str) -> String {
+        format!("{}{name}", self.model.folder)
+    }
+
+    fn client(&self) -> Result<&Client<'w>> {
+        match self.client.get() {
+            Some(client) => Ok(client),
+            None => {
+                let client = Client::new(&self.environment, self.downloads)?;
+                Ok(self.client.get_or_init(|| client))
+            }
+        }
+    }
+
+    /// The files of the commit that is read, which is the hub's newest unless the cache has told it.
+    /// Asks once only, where that is not needed.
+    fn listing(&self, is_needed: bool) -> Result<&Listing> {
         if let Some(listing) = self.listing.get() {
             return Ok(listing);
         }
-        let info = remote
-            .info()
-            .map_err(|error| hub_error(&self.repo.url(), error))?;
-        let names = info
-            .siblings
-            .into_iter()
-            .map(|sibling| sibling.rfilename)
-            .collect();
-        Ok(self.listing.get_or_init(|| names))
+        let listing = self.ask_for_listing(is_needed);
+        self.downloads.ends();
+        let listing = listing?;
+        Ok(self.listing.get_or_init(|| listing))
     }
-}
 
-impl Files for Repository {
-    fn first<'n>(&self, names: &[&'n str]) -> Result<Option<(&'n str, PathBuf)>> {
-        let cache = self.cache.repo(self.repo.clone());
-        let cached = names
-            .iter()
-            .find_map(|&name| Some((name, cache.get(name)?)));
-        let is_best = cached
-            .as_ref()
-            .is_some_and(|(name, _)| names.first() == Some(name));
-        let remote = match &self.remote {
-            Some(remote) if !is_best => remote,
-            _ => return Ok(cached),
-        };
-        // A worse file in the cache, left by another tool, does not stand for a better one.
-        let listing = match (self.listing(remote), cached) {
-            (Err(_), Some(cached)) => return Ok(Some(cached)),
-            (listing, _) => listing?,
-        };
-        let Some(&name) = names
-            .iter()
-            .find(|&&name| listing.iter().any(|file| file == name))
-        else {
-            return Ok(None);
-        };
-        if let Some(path) = cache.get(name) {
-            return Ok(Some((name, path)));
+    fn ask_for_listing(&self, is_needed: bool) -> Result<Listing> {
+        if let Some(variable) = self.environment.offline {
+            bail!(Network, "{variable} is set");
         }
-        let path = remote.download(name).map_err(|error| {
-            let message = format!("the download of {name} from {} failed", self.repo.url());
-            Error::new(Kind::Network, message).caused_by(error)
-        })?;
-        Ok(Some((name, path)))
+        let client = self.client()?;
+        let ask = |revision: &str| Listing::ask(client, &self.model.id, revision, is_needed);
+        let told = |trouble| self.explain(trouble);
+        let mut listing = ask(&self.model.revision).map_err(told)?;
+        let pinned = self
+            .commit
+            .borrow()
+            .clone()
+            .filter(|_| self.is_pinned.get());
+        match pinned {
+            Some(commit) if commit != listing.commit => listing = ask(&commit).map_err(told)?,
+            Some(_) => {}
+            None => {
+                self.cache
+                    .note_commit(&self.model.revision, &listing.commit);
+                self.commit.replace(Some(listing.commit.clone()));
+            }
+        }
+        Ok(listing)
+    }
+
+    fn fetch(&self, name: &str) -> Result<PathBuf> {
+        let client = self.client()?;
+        let file = self.path(name);
+        let commit = self.commit.borrow().clone().unwrap_or_default();
+        let fetched = [self.model.revision.as_str(), &commit]
+            .map(|revision| client.file_address(&self.model.id, revision, &file));
+        let [newest, pinned] = fetched;
+        let title = format!("{file} of {}", self.model.id);
+        let download = Download {
+            client,
+            cache: &self.cache,
+            downloads: self.downloads,
+            file: &file,
+            title: &title,
+            commit: &commit,
+            replaces: self.damaged.borrow().contains(name),
+        };
+        let fetched = match (newest, pinned) {
+            (Ok(newest), Ok(pinned)) => download.run([newest, pinned]),
+            (Err(trouble), _) | (_, Err(trouble)) => Err(trouble),
+        };
+        self.downloads.ends();
+        fetched.map_err(|trouble: Trouble| self.explain(trouble))
+    }
+
+    /// Takes what the cache has, where the hub does not tell whether there is better.
+    fn fall_back<'n>(
+        &self,
+        names: &[&'n str],
+        held: Option<(&'n str, PathBuf)>,
+        error: Error,
+    ) -> Result<Option<(&'n str, PathBuf)>> {
+        let (name, path) = match held {
+            Some(held) if error.kind() != Kind::Interrupted => held,
+            _ => return Err(self.unknown(names, error)),
+        };
+        if self.environment.offline.is_none() {
+            let id = &self.model.id;
+            self.downloads.remark(&format!(
+                "{}; taking {name} of {id}, which the cache has",
+                error.report()
+            ));
+        }
+        Ok(self.hand_out(name, path))
     }
 }
 
-fn hub_error(id: &str, error: ApiError) -> Error {
-    let status = error.to_string();
-    let refused = [401, 403, 404].map(|code| format!("http status: {code}"));
-    let message = match refused.iter().any(|refusal| status.contains(refusal)) {
-        true => format!("the hub has no repository {id}, or does not show it to you"),
-        false => format!("the hub cannot be reached to look for {id}"),
-    };
-    Error::new(Kind::Network, message).caused_by(error)
+impl Files for Repository<'_> {
+    fn first<'n>(&self, names: &[&'n str]) -> Result<Option<(&'n str, PathBuf)>> {
+        let mut held = None;
+        let mut is_certain = true;
+        for &name in names {
+            match self.look(name) {
+                Known::Absent => {}
+                Known::Here(path) => {
+                    held = Some((name, path));
+                    break;
+                }
+                Known::Nothing => is_certain = false,
+            }
+        }
+        match held {
+            Some((name, path)) if is_certain => return Ok(self.hand_out(name, path)),
+            None if is_certain => return Ok(None),
+            // A better one is to be of the commit that this one is of.
+            Some(_) => self.is_pinned.set(true),
+            None => {}
+        }
+        let listing = match self.listing(held.is_none()) {
+            Ok(listing) => listing,
+            Err(error) => return self.fall_back(names, held, error),
+        };
+        let commit = listing.commit.clone();
+        for &name in names {
+            if !listing.has(&self.path(name)) {
+                self.cache.note_absent(&commit, &self.path(name));
+                continue;
+            }
+            let path = match self.look(name) {
+                Known::Here(path) => path,
+                _ => self.fetch(name)?,
+            };
+            return Ok(self.hand_out(name, path));
+        }
+        Ok(None)
+    }
 }
-
-fn is_offline() -> bool {
-    std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| means_yes(&value))
-}
-
-fn means_yes(value: &str) -> bool {
-    ["1", "true", "yes", "on"].contains(&value.to_ascii_lowercase().as_str())
-}
-
-#[cfg(test)]
-mod tests;

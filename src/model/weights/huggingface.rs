@@ -12,7 +12,7 @@ use crate::error::{Context, bail};
 
 /// Names outside the transformers' blocks, without `.weight` and `.bias` where the same parameter
 /// has both.
-const TOP: [(&str, &str); 8] = [
+const TOP: [(&str, &str); 10] = [
     (
         "text_model.embeddings.token_embedding.weight",
         "token_embedding.weight",
@@ -20,6 +20,14 @@ const TOP: [(&str, &str); 8] = [
     (
         "text_model.embeddings.position_embedding.weight",
         "positional_embedding",
+    ),
+    (
+        "text_model.embeddings.position_embedding_res.weight",
+        "positional_embedding_res",
+    ),
+    (
+        "text_model.embeddings.position_embedding_res",
+        "positional_embedding_res",
     ),
     ("text_model.final_layer_norm.", "ln_final."),
     (
@@ -62,11 +70,6 @@ const STACKED: [&str; 3] = [
     "self_attn.k_proj.",
     "self_attn.v_proj.",
 ];
-
-/// Whether a tensor of this name comes from transformers' CLIP.
-pub(super) fn is_name(name: &str) -> bool {
-    name.starts_with("vision_model.") || name.starts_with("text_model.")
-}
 
 /// Renames every tensor; a name that transformers does not use stays as it is.
 pub(super) fn to_openai(tensors: BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>> {
@@ -213,6 +216,10 @@ mod tests {
             (
                 "text_model.embeddings.position_embedding.weight",
                 "positional_embedding",
+            ),
+            (
+                "text_model.embeddings.position_embedding_res",
+                "positional_embedding_res",
             ),
             ("text_model.final_layer_norm.bias", "ln_final.bias"),
             ("vision_model.head.probe", "vision_model.head.probe"),

@@ -6,19 +6,25 @@ use std::path::{Component, Path, PathBuf};
 use candle_core::Tensor;
 
 use super::Format;
+use super::code;
 use super::config::{self, Config};
-use super::file;
-use super::tensors::Tensors;
+use super::file::WeightFile;
+use super::tensors::{Gathered, gather};
 use crate::Result;
-use crate::error::{Context, bail};
+use crate::error::{Context, Kind, bail};
 use crate::input::sha256;
+use crate::model::conventions::{Known, Source};
+use crate::model::spec::Activation;
 
 /// Where files are found by name.
 pub(super) trait Files {
-    /// The first of these files that there is, with its name; prefers one that needs no download.
+    /// The first of these files that there is, with its name; none where there certainly is none.
+    ///
+    /// # Errors
+    /// When that is not known: the hub cannot be asked, and the cache does not tell.
     fn first<'n>(&self, names: &[&'n str]) -> Result<Option<(&'n str, PathBuf)>>;
 
-    /// The file of this name, if there is one.
+    /// The file of this name; as with [`Files::first`], none means that there is none, and is never a guess.
     fn find(&self, name: &str) -> Result<Option<PathBuf>> {
         Ok(self.first(&[name])?.map(|(_, path)| path))
     }
@@ -35,16 +41,20 @@ impl Files for Folder<'_> {
 }
 
 /// The files that hold the weights in published models, best first.
-pub(super) const WEIGHTS: [&str; 5] = [
+pub(super) const WEIGHTS: [&str; 6] = [
     "open_clip_model.safetensors",
     "model.safetensors",
-    INDEX,
+    INDEXES[0],
     "open_clip_pytorch_model.bin",
     "pytorch_model.bin",
+    INDEXES[1],
 ];
 
-/// Lists the shards of weights that come in several files.
-const INDEX: &str = "model.safetensors.index.json";
+/// List the shards of weights that come in several files.
+const INDEXES: [&str; 2] = [
+    "model.safetensors.index.json",
+    "pytorch_model.bin.index.json",
+];
 
 /// Weights and all that is known of them.
 pub(super) struct Package {
@@ -52,38 +62,58 @@ pub(super) struct Package {
     pub digest: String,
     pub format: Format,
     pub config: Config,
+    /// The image tower's prefix, where it is one of several.
+    pub prefix: Option<String>,
+    /// What was stripped and left out of the weights.
+    pub remark: Option<String>,
 }
 
-/// Reads the weights among `files`; none where there are no weights.
-pub(super) fn read(files: &impl Files) -> Result<Option<Package>> {
-    let Some((name, path)) = files.first(&WEIGHTS)? else {
-        return Ok(None);
-    };
+/// Reads the weights among `files`, of the tower under `prefix` where there are several; none where there are no
+/// weights.
+pub(super) fn read(files: &impl Files, prefix: Option<&str>) -> Result<Option<Package>> {
+    match files.first(&WEIGHTS)? {
+        Some((name, path)) => read_found(files, name, path, prefix).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Reads the weights of this name, a file or the list of several; none where there is no such file.
+pub(super) fn read_named(
+    files: &impl Files,
+    name: &str,
+    prefix: Option<&str>,
+) -> Result<Option<Package>> {
+    match files.find(name)? {
+        Some(path) => read_found(files, name, path, prefix).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn read_found(
+    files: &impl Files,
+    name: &str,
+    path: PathBuf,
+    prefix: Option<&str>,
+) -> Result<Package> {
     let shards = match name {
-        INDEX => shards(files, &path)?,
-        _ => BTreeMap::from([(name.to_owned(), path)]),
+        name if INDEXES.contains(&name) => shards(files, &path)?,
+        name => BTreeMap::from([(name.to_owned(), path)]),
     };
-    read_shards(&shards, files).map(Some)
+    read_shards(&shards, files, prefix)
 }
 
 /// Reads one weight file, with the settings in the files beside it.
-pub(super) fn read_file(path: &Path) -> Result<Package> {
+pub(super) fn read_file(path: &Path, prefix: Option<&str>) -> Result<Package> {
     let beside = Folder(path.parent().unwrap_or(Path::new("")));
-    read_shards(&BTreeMap::from([(String::new(), path.to_owned())]), &beside)
+    let shards = BTreeMap::from([(String::new(), path.to_owned())]);
+    read_shards(&shards, &beside, prefix)
 }
 
-fn read_shards(shards: &BTreeMap<String, PathBuf>, files: &impl Files) -> Result<Package> {
-    let mut tensors = Tensors::default();
-    let mut digests = Vec::new();
-    let mut format = Format::Safetensors;
-    for (name, path) in shards {
-        let read = file::read(path, &mut tensors)?;
-        format = read.format;
-        digests.push((name, read.digest));
-    }
-    if tensors.are_huggingface() {
-        format = Format::HuggingFace;
-    }
+fn read_shards(
+    shards: &BTreeMap<String, PathBuf>,
+    files: &impl Files,
+    prefix: Option<&str>,
+) -> Result<Package> {
     let of_weights = || {
         let paths: Vec<_> = shards
             .values()
@@ -91,26 +121,65 @@ fn read_shards(shards: &BTreeMap<String, PathBuf>, files: &impl Files) -> Result
             .collect();
         format!("cannot use {} as weights", paths.join(", "))
     };
-    let digest = match digests.as_slice() {
-        [(_, digest)] => digest.clone(),
+    let maps = shards.values().map(|path| WeightFile::open(path));
+    let maps: Vec<WeightFile> = maps.collect::<Result<_>>()?;
+    let (digest, gathered) = rayon::join(|| digest_of(shards, &maps), || read_maps(&maps, prefix));
+    let Gathered {
+        tensors,
+        format,
+        prefix,
+        remark,
+        foreign_text,
+    } = gathered.context(of_weights)?;
+    let code = match (format, maps.as_slice()) {
+        (Format::TorchScript, [map]) => code::activation(map.bytes()).context(of_weights)?,
+        _ => None,
+    };
+    // What cannot be fetched is not the fault of the weights.
+    let mut config = settings(format, code, files).map_err(|error| match error.kind() {
+        Kind::Network => error,
+        _ => error.context(of_weights()),
+    })?;
+    let refusal = &mut config.declared.text.refusal;
+    *refusal = refusal.take().or(foreign_text);
+    Ok(Package {
+        tensors,
+        digest,
+        format,
+        config,
+        prefix,
+        remark,
+    })
+}
+
+/// Reads the tensors of one model from its files.
+pub(super) fn read_maps(maps: &[WeightFile], prefix: Option<&str>) -> Result<Gathered> {
+    let files = maps.iter().map(WeightFile::tensors);
+    gather(&mut files.collect::<Result<Vec<_>>>()?, prefix)
+}
+
+fn digest_of(shards: &BTreeMap<String, PathBuf>, maps: &[WeightFile]) -> String {
+    let digests: Vec<String> = maps.iter().map(WeightFile::digest).collect();
+    digest(shards.keys().zip(&digests))
+}
+
+/// The SHA-256 that stands for the weights: of one file its own, of several that of the lines `name sha256`; they come
+/// sorted by name.
+pub(super) fn digest<'d>(files: impl Iterator<Item = (&'d String, &'d String)>) -> String {
+    let digests: Vec<_> = files.collect();
+    match digests.as_slice() {
+        [(_, digest)] => (*digest).clone(),
         several => {
             let lines = several
                 .iter()
                 .map(|(name, digest)| format!("{name} {digest}\n"));
             sha256(lines.collect::<String>().as_bytes())
         }
-    };
-    let config = settings(format, files).context(of_weights)?;
-    let tensors = tensors.finish().context(of_weights)?;
-    Ok(Package {
-        tensors,
-        digest,
-        format,
-        config,
-    })
+    }
 }
 
-fn settings(format: Format, files: &impl Files) -> Result<Config> {
+/// What the files beside weights say, and the code in them.
+fn settings(format: Format, code: Option<Activation>, files: &impl Files) -> Result<Config> {
     let json = |name| {
         files
             .find(name)?
@@ -118,27 +187,24 @@ fn settings(format: Format, files: &impl Files) -> Result<Config> {
             .transpose()
     };
     match format {
-        Format::Embedded | Format::TorchScript => Ok(Config::default()),
+        Format::Embedded => Ok(Config::default()),
         Format::HuggingFace => {
-            let (activation, declared) = match json("config.json")? {
-                Some(json) => (
-                    Some(config::huggingface_activation(&json)?),
-                    config::huggingface_declared(&json)?,
-                ),
-                None => Default::default(),
-            };
-            let normalisation = match json("preprocessor_config.json")? {
-                Some(json) => config::preprocessor(&json)?,
-                None => None,
-            };
-            Ok(Config {
-                activation,
-                normalisation,
-                declared,
-            })
+            let config = json(config::HUGGINGFACE)?;
+            let config = config.map_or(Ok(Config::default()), |json| config::huggingface(&json))?;
+            match files.first(&config::PROCESSORS)? {
+                Some((name, path)) => {
+                    config::preprocessor(&config::read_json(&path)?, name, config)
+                }
+                None => Ok(config),
+            }
         }
+        // An archive stands for itself, whatever lies beside it.
+        Format::TorchScript => Ok(Config {
+            activation: code.map(|activation| Known::new(activation, Source::Code)),
+            ..Config::default()
+        }),
         Format::StateDict | Format::OpenClipCheckpoint | Format::Safetensors => {
-            let config = json("open_clip_config.json")?;
+            let config = json(config::OPEN_CLIP)?;
             config.map_or(Ok(Config::default()), |json| config::open_clip(&json))
         }
     }

@@ -3,29 +3,29 @@
 use safetensors::{Dtype as FileDtype, SafeTensors};
 
 use super::Format;
-use super::tensors::Tensors;
-use super::view::{Dtype, Layout, View};
+use super::stored::{Opened, Place, Stored};
+use super::view::{Dtype, Layout};
 use crate::error::Kind;
 use crate::{Error, Result};
 
-/// Reads every weight of a safetensors file into `tensors`.
-pub(super) fn read(bytes: &[u8], tensors: &mut Tensors) -> Result<Format> {
+/// Lists the tensors of a safetensors file.
+pub(super) fn open(bytes: &[u8]) -> Result<Opened<'_>> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| {
         let message = "it begins like a safetensors file, but its header does not fit what follows: \
                        probably the download did not finish";
         Error::new(Kind::Weights, message).caused_by(error)
     })?;
-    for (name, tensor) in file.iter() {
-        let layout = Layout::contiguous(dtype_of(tensor.dtype()), tensor.shape());
-        tensors.add(
-            name,
-            &View {
-                storage: tensor.data(),
-                layout,
-            },
-        )?;
-    }
-    Ok(Format::Safetensors)
+    let tensors = file.tensors().into_iter().map(|(name, tensor)| Stored {
+        name,
+        layout: Layout::contiguous(dtype_of(tensor.dtype()), tensor.shape()),
+        place: Place::Bytes(tensor.data()),
+    });
+    Ok(Opened {
+        format: Format::Safetensors,
+        tensors: tensors.collect(),
+        archive: None,
+        object: None,
+    })
 }
 
 fn dtype_of(dtype: FileDtype) -> Dtype {

@@ -1,135 +1,279 @@
-//! The tensors of a checkpoint as they come in: names cleaned, none twice.
+//! From the tensors that lie in files to those of one CLIP, under the names of OpenAI's state dicts.
 
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 
-use super::huggingface;
-use super::view::View;
+use super::choice::{Choice, Facts};
+use super::names::{Name, Role};
+use super::parametrisation::{fold, join_positions};
+use super::remark::remark;
+use super::stored::{Opened, Stored};
+use super::{Format, huggingface};
 use crate::Result;
 use crate::error::bail;
 
-/// What wrappers for training on several devices put before every name.
-const WRAPPER: &str = "module.";
-
-/// Entries of OpenAI's archives that are settings, not weights.
-const SETTINGS: [&str; 3] = ["input_resolution", "context_length", "vocab_size"];
-
-/// Last parts of the names of counters and index tables, which are no weights either.
-const BUFFERS: [&str; 2] = ["num_batches_tracked", "position_ids"];
-
-/// Collects tensors by name.
-#[derive(Default)]
-pub(super) struct Tensors {
-    by_name: BTreeMap<String, Tensor>,
+/// The tensors of a CLIP, and how they were found.
+pub(super) struct Gathered {
+    pub tensors: BTreeMap<String, Tensor>,
+    /// The container's, or that of transformers' names.
+    pub format: Format,
+    /// The image tower's prefix, where it is one of several.
+    pub prefix: Option<String>,
+    /// What was stripped and left out.
+    pub remark: Option<String>,
+    /// Why there is no text tower, where the files have one.
+    pub foreign_text: Option<String>,
 }
 
-impl Tensors {
-    /// Whether a tensor of this name is a weight.
-    pub fn wants(&self, name: &str) -> bool {
-        let name = clean(name);
-        let last = name.rsplit('.').next().unwrap_or(name);
-        !SETTINGS.contains(&name) && !BUFFERS.contains(&last)
+/// The tensors of the one image tower in these files, or of the one under `prefix`, and of its text tower.
+///
+/// # Errors
+/// When there is no such tower, or one of its tensors cannot be read.
+pub(super) fn gather(files: &mut [Opened], prefix: Option<&str>) -> Result<Gathered> {
+    let mut format = files.last().map_or(Format::Safetensors, |file| file.format);
+    let plan = plan(files, prefix)?;
+    if plan.is_huggingface {
+        format = Format::HuggingFace;
     }
-
-    /// Decodes and keeps a tensor, if it is a weight.
-    pub fn add(&mut self, name: &str, view: &View<'_>) -> Result<()> {
-        if !self.wants(name) {
-            return Ok(());
+    let mut parts: BTreeMap<(String, Role), Tensor> = BTreeMap::new();
+    for (file, members) in files.iter_mut().zip(plan.members) {
+        let places: Vec<usize> = members.iter().map(|member| member.place).collect();
+        for (member, tensor) in members.into_iter().zip(file.decode(&places)?) {
+            parts.insert((member.name, member.role), tensor);
         }
-        let clean = clean(name);
-        if clean.starts_with("visual.trunk.") {
-            bail!(
-                Weights,
-                "its image encoder is one of timm's ({name}), which percept does not support: \
-                 it reads CLIP's own ResNets and vision transformers"
-            );
-        }
-        if self.by_name.contains_key(clean) {
-            bail!(Weights, "it holds {clean} twice (once as {name})");
-        }
-        self.by_name.insert(clean.to_owned(), view.decode(name)?);
-        Ok(())
     }
-
-    /// Whether the names are those of Hugging Face's transformers.
-    pub fn are_huggingface(&self) -> bool {
-        self.by_name.keys().any(|name| huggingface::is_name(name))
+    let mut tensors = fold(parts)?;
+    if plan.has_transformers_names {
+        tensors = huggingface::to_openai(tensors)?;
     }
-
-    /// The tensors under OpenAI's names; an error where none belongs to an image encoder.
-    pub fn finish(self) -> Result<BTreeMap<String, Tensor>> {
-        let tensors = match self.are_huggingface() {
-            true => huggingface::to_openai(self.by_name)?,
-            false => self.by_name,
-        };
-        if !tensors.keys().any(|name| name.starts_with("visual.")) {
-            let names: Vec<_> = tensors.keys().take(4).map(String::as_str).collect();
-            bail!(
-                Weights,
-                "it holds no image encoder of CLIP: none of its {} tensors ({}) is called visual.*",
-                tensors.len(),
-                names.join(", ")
-            );
-        }
-        Ok(tensors)
-    }
+    join_positions(&mut tensors)?;
+    Ok(Gathered {
+        foreign_text: without_embedding(&mut tensors).or(plan.foreign_text),
+        tensors,
+        format,
+        prefix: plan.prefix,
+        remark: plan.remark,
+    })
 }
 
-fn clean(name: &str) -> &str {
-    name.strip_prefix(WRAPPER).unwrap_or(name)
+/// A tensor to be read.
+struct Member {
+    /// Its place in its file's list.
+    place: usize,
+    /// What it, or what it is a part of, is called within the model.
+    name: String,
+    role: Role,
+}
+
+struct Plan {
+    /// For each file.
+    members: Vec<Vec<Member>>,
+    is_huggingface: bool,
+    has_transformers_names: bool,
+    prefix: Option<String>,
+    remark: Option<String>,
+    foreign_text: Option<String>,
+}
+
+fn plan(files: &[Opened], prefix: Option<&str>) -> Result<Plan> {
+    let mut found: Vec<(Name, usize, usize)> = Vec::new();
+    for (file, opened) in files.iter().enumerate() {
+        let names = opened.tensors.iter().enumerate();
+        found.extend(names.map(|(place, stored)| (Name::new(&stored.name), file, place)));
+    }
+    found.sort_by_key(|(name, ..)| name.raw);
+    if let Some(pair) = found.windows(2).find(|pair| pair[0].0.raw == pair[1].0.raw) {
+        bail!(Weights, "it holds {} twice", pair[0].0.raw);
+    }
+    let (names, places): (Vec<Name>, Vec<(usize, usize)>) = found
+        .into_iter()
+        .map(|(name, file, place)| (name, (file, place)))
+        .unzip();
+    let stored = |index: usize| -> &Stored {
+        let (file, place) = places[index];
+        &files[file].tensors[place]
+    };
+    let facts = Facts {
+        vocabularies: &vocabularies(files),
+        object: files.iter().find_map(|file| file.object.as_deref()),
+        is_alias: &|a, b| stored(a).is_alias(stored(b)),
+    };
+    let choice = Choice::of(&names, prefix, &facts)?;
+    let members = choice.members(&names);
+    let remark = remark(&choice, &names, &members);
+    let mut by_file: Vec<Vec<Member>> = files.iter().map(|_| Vec::new()).collect();
+    let mut taken = BTreeMap::new();
+    for (index, name) in members {
+        let Name { raw, role, .. } = names[index];
+        if let Some(other) = taken.insert((name.clone(), role), raw) {
+            bail!(Weights, "it holds {name} twice, as {other} and as {raw}");
+        }
+        let (file, place) = places[index];
+        by_file[file].push(Member { place, name, role });
+    }
+    Ok(Plan {
+        members: by_file,
+        is_huggingface: choice.is_huggingface(),
+        has_transformers_names: choice.has_transformers_names(),
+        prefix: choice.prefix,
+        remark,
+        foreign_text: choice.foreign_text,
+    })
+}
+
+/// Rows of the tables of tokens.
+fn vocabularies(files: &[Opened]) -> Vec<usize> {
+    let tensors = files.iter().flat_map(|file| &file.tensors);
+    let is_table = |stored: &&Stored| {
+        let name = stored.name.as_str();
+        name.ends_with("token_embedding.weight") || name.ends_with("word_embeddings.weight")
+    };
+    let rows = |stored: &Stored| stored.layout.shape.first().copied();
+    tensors.filter(is_table).filter_map(rows).collect()
+}
+
+/// Drops a text tower that has no image embedding to be compared with, and says why.
+fn without_embedding(tensors: &mut BTreeMap<String, Tensor>) -> Option<String> {
+    let has = |name: &str| tensors.contains_key(name);
+    let projects = |name: &&str| has(name);
+    let projections = [
+        "visual.proj",
+        "visual.attnpool.c_proj.weight",
+        "text_projection",
+        "text_projection.weight",
+    ];
+    let why = if has("visual.attn_pool.query") {
+        "its image encoder pools by attention, as a CoCa's, which percept does not compute"
+    } else if !projections.iter().any(projects) {
+        "its image encoder has no projection into an embedding"
+    } else {
+        return None;
+    };
+    let count = tensors.len();
+    tensors.retain(|name, _| name.starts_with("visual."));
+    (tensors.len() < count).then(|| why.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::stored::Place;
     use super::super::view::{Dtype, Layout};
     use super::*;
 
-    fn one() -> View<'static> {
-        View {
-            storage: &[0; 4],
+    /// Numbers that are nowhere the same.
+    static NUMBERS: [u8; 400] = [0; 400];
+
+    /// A file of single numbers under these names.
+    fn file(names: &[&str]) -> Opened<'static> {
+        let stored = |(name, number): (&&str, &'static [u8; 4])| Stored {
+            name: (*name).to_owned(),
             layout: Layout::contiguous(Dtype::F32, &[1]),
+            place: Place::Bytes(number),
+        };
+        let numbers = NUMBERS.as_chunks().0;
+        Opened {
+            format: Format::Safetensors,
+            tensors: names.iter().zip(numbers).map(stored).collect(),
+            archive: None,
+            object: None,
+        }
+    }
+
+    const VIT: [&str; 6] = [
+        "class_embedding",
+        "conv1.weight",
+        "ln_pre.weight",
+        "ln_post.weight",
+        "proj",
+        "transformer.resblocks.0.ln_1.weight",
+    ];
+
+    fn under(prefix: &str) -> Vec<String> {
+        VIT.iter().map(|own| format!("{prefix}{own}")).collect()
+    }
+
+    fn gathered(names: &[String], prefix: Option<&str>) -> Result<Gathered> {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        gather(&mut [file(&names)], prefix)
+    }
+
+    #[test]
+    fn a_tower_is_found_under_any_prefix_and_the_rest_is_left_out() {
+        for prefix in [
+            "",
+            "visual.",
+            "a.b.visual.",
+            "module.visual.module.",
+            "_image.x.",
+        ] {
+            let mut names = under(prefix);
+            names.push("lm_head.weight".to_owned());
+            let gathered = gathered(&names, None).unwrap();
+            let expected: Vec<String> = under("visual.");
+            assert!(
+                expected
+                    .iter()
+                    .all(|name| gathered.tensors.contains_key(name)),
+                "{prefix}"
+            );
+            assert_eq!(gathered.tensors.len(), VIT.len(), "{prefix}");
+            assert!(gathered.remark.unwrap().contains("lm_head.*"), "{prefix}");
         }
     }
 
     #[test]
-    fn names_lose_their_wrapper_and_stay_unique() {
-        let mut tensors = Tensors::default();
-        tensors.add("module.visual.proj", &one()).unwrap();
-        let error = tensors.add("visual.proj", &one()).unwrap_err();
-        assert!(
-            error.report().contains("visual.proj twice"),
-            "{}",
-            error.report()
-        );
-        assert!(tensors.finish().unwrap().contains_key("visual.proj"));
+    fn of_several_towers_a_prefix_chooses() {
+        let names = [
+            under("model.visual."),
+            under("ema.visual."),
+            under("ema.old.visual."),
+        ]
+        .concat();
+        let refusal = |prefix| match gathered(&names, prefix) {
+            Ok(_) => panic!("{prefix:?} chooses none"),
+            Err(error) => error.report(),
+        };
+        for prefix in ["model.visual.*", "ema.visual.*", "ema.old.visual.*"] {
+            assert!(refusal(None).contains(prefix));
+        }
+        assert!(refusal(None).contains("--prefix ema.old.visual"));
+        assert!(refusal(Some("ema")).contains("2 image encoders"));
+        assert!(refusal(Some("mod")).contains("no image encoder lies under"));
+        for prefix in ["model", "model.visual", "model.visual.", "ema.old"] {
+            assert!(gathered(&names, Some(prefix)).is_ok(), "{prefix}");
+        }
     }
 
     #[test]
-    fn settings_and_counters_are_no_weights() {
-        let mut tensors = Tensors::default();
+    fn a_tower_that_is_registered_twice_is_one() {
+        let names = [under("model.visual."), under("visual.")].concat();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut twice = file(&names);
+        assert!(gather(&mut [file(&names)], None).is_err());
+        for index in 0..VIT.len() {
+            let Place::Bytes(bytes) = twice.tensors[index].place else {
+                panic!("the file has no entries");
+            };
+            twice.tensors[VIT.len() + index].place = Place::Bytes(bytes);
+        }
+        assert_eq!(gather(&mut [twice], None).unwrap().prefix, None);
+    }
+
+    #[test]
+    fn settings_counters_and_masks_are_no_weights() {
+        let mut names = under("visual.");
         for name in [
             "module.input_resolution",
             "vocab_size",
             "visual.bn1.num_batches_tracked",
+            "visual.transformer.resblocks.0.attn_mask",
             "text_model.embeddings.position_ids",
+            "attn_mask",
         ] {
-            tensors.add(name, &one()).unwrap();
+            names.push(name.to_owned());
         }
-        assert!(tensors.by_name.is_empty());
-    }
-
-    #[test]
-    fn foreign_models_are_errors_that_say_so() {
-        let mut tensors = Tensors::default();
-        let error = tensors.add("visual.trunk.stem.weight", &one()).unwrap_err();
-        assert!(error.report().contains("timm"), "{}", error.report());
-        tensors.add("bert.pooler.weight", &one()).unwrap();
-        let error = tensors.finish().unwrap_err();
-        assert!(
-            error.report().contains("bert.pooler.weight"),
-            "{}",
-            error.report()
-        );
+        let gathered = gathered(&names, None).unwrap();
+        assert_eq!((gathered.tensors.len(), gathered.remark), (VIT.len(), None));
     }
 }

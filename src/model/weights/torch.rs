@@ -1,132 +1,136 @@
-//! Finds the weights in the object tree of a PyTorch archive.
+//! Finds the tensors in the object tree of a PyTorch archive.
 
 use super::Format;
 use super::archive::Archive;
 use super::pickle::{Global, Id, Pickle, TensorRecord, Value};
-use super::tensors::Tensors;
-use super::view::View;
-use crate::Result;
-use crate::error::bail;
+use super::stored::{Opened, Place, Stored};
+use crate::error::{Kind, bail};
+use crate::{Error, Result};
 
-/// Modules inside modules; CLIP nests six deep.
+/// Dictionaries and modules inside each other; CLIP's modules nest six deep.
 const MAX_DEPTH: usize = 64;
 
-/// Attributes of modules that are looked at, which bounds the time spent on modules that share
-/// their parts many times over. RN50x64 has about 10^4.
+/// Entries of dictionaries and attributes of modules that are looked at, which bounds the time spent on those
+/// that share their parts many times over. RN50x64 has about 10^4.
 const MAX_ATTRIBUTES: usize = 1_000_000;
 
 /// Characters of a tensor's name; CLIP's longest has 60.
 const MAX_NAME: usize = 512;
 
-/// Keys under which training scripts put the weights.
-const NESTED: [&str; 2] = ["state_dict", "model"];
-
-/// Reads the weights of a PyTorch archive into `tensors`, and says what kind of archive it was.
-pub(super) fn read(bytes: &[u8], tensors: &mut Tensors) -> Result<Format> {
+/// Lists the tensors of a PyTorch archive: a TorchScript module's, or those of a dictionary and of the
+/// dictionaries in it.
+pub(super) fn open(bytes: &[u8]) -> Result<Opened<'_>> {
     let mut archive = Archive::open(bytes)?;
     let code = archive.pickle()?;
     let pickle = Pickle::parse(&code)?;
-    let (format, records) = find(&pickle)?;
-    let wanted: Vec<_> = records
-        .into_iter()
-        .filter(|(name, _)| tensors.wants(name))
-        .collect();
-    archive.load(wanted.iter().map(|(_, record)| record.key))?;
-
-    let available = archive.available();
-    let mut elements = 0usize;
-    for (name, TensorRecord { key, layout }) in wanted {
-        elements = elements.saturating_add(layout.elements().unwrap_or(usize::MAX));
-        if elements > available {
-            bail!(
-                Weights,
-                "its tensors add up to more numbers than the file can hold"
-            );
-        }
-        let storage = archive.storage(key)?;
-        tensors.add(&name, &View { storage, layout })?;
-    }
-    Ok(format)
-}
-
-type Records<'a> = Vec<(String, TensorRecord<'a>)>;
-
-fn find<'a>(pickle: &Pickle<'a>) -> Result<(Format, Records<'a>)> {
-    match pickle.root() {
+    let mut walk = Walk {
+        pickle: &pickle,
+        found: Vec::new(),
+        entries: 0,
+        object: None,
+    };
+    let format = match pickle.root() {
         Value::Object { class, .. } if is_script(class) => {
-            let mut walk = Walk {
-                pickle,
-                found: Vec::new(),
-                attributes: 0,
-            };
             walk.module(pickle.root(), "", 0)?;
-            Ok((Format::TorchScript, walk.found))
+            Format::TorchScript
         }
-        Value::Dict(entries) => find_in_dict(pickle, entries),
-        Value::Object { class, .. } | Value::Global(class) => Err(refuse(class)),
+        Value::Dict(entries) => {
+            walk.dict(entries, "", 0)?;
+            match entries.iter().any(|&(_, value)| is_tensor(&pickle, value)) {
+                true => Format::StateDict,
+                false => Format::OpenClipCheckpoint,
+            }
+        }
+        Value::Object { class, .. } | Value::Global(class) => {
+            walk.object = Some(*class);
+            Format::StateDict
+        }
         _ => bail!(
             Weights,
             "it is a PyTorch file, but no state dict and no TorchScript module"
         ),
+    };
+    let object = walk.object.map(|class| class.to_string());
+    let stored = |(name, TensorRecord { key, layout })| Stored {
+        name,
+        layout,
+        place: Place::Entry(key.to_owned()),
+    };
+    let tensors: Vec<_> = walk.found.into_iter().map(stored).collect();
+    if tensors.is_empty() {
+        return Err(nothing(&pickle, object));
     }
+    Ok(Opened {
+        format,
+        tensors,
+        archive: Some(archive),
+        object,
+    })
 }
 
-fn find_in_dict<'a>(pickle: &Pickle<'a>, entries: &[(Id, Id)]) -> Result<(Format, Records<'a>)> {
-    if entries
-        .iter()
-        .any(|&(_, value)| matches!(pickle.get(value), Value::Tensor(_)))
-    {
-        return Ok((Format::StateDict, state_dict(pickle, entries)?));
+/// What there is instead of tensors.
+fn nothing(pickle: &Pickle, object: Option<String>) -> Error {
+    if let Some(class) = object {
+        return refuse(&class);
     }
-    for name in NESTED {
-        let nested = entries
+    let keys: Vec<_> = match pickle.root() {
+        Value::Dict(entries) => entries
             .iter()
-            .find(|&&(key, _)| *pickle.get(key) == Value::Str(name));
-        match nested.map(|&(_, value)| pickle.get(value)) {
-            Some(Value::Dict(inner)) => {
-                return Ok((Format::OpenClipCheckpoint, state_dict(pickle, inner)?));
-            }
-            Some(Value::Object { class, .. }) => return Err(refuse(class)),
-            _ => {}
-        }
-    }
-    let keys: Vec<_> = entries
-        .iter()
-        .filter_map(|&(key, _)| text(pickle, key))
-        .take(8)
-        .collect();
-    bail!(
-        Weights,
-        "it holds no tensors, neither at its top nor under state_dict or model; it has the keys [{}]",
-        keys.join(", ")
+            .filter_map(|&(key, _)| text(pickle, key))
+            .take(8)
+            .collect(),
+        _ => Vec::new(),
+    };
+    let keys = keys.join(", ");
+    Error::new(
+        Kind::Weights,
+        format!(
+            "it holds no tensors, neither at its top nor in its dictionaries; it has the keys [{keys}]"
+        ),
     )
 }
 
-fn state_dict<'a>(pickle: &Pickle<'a>, entries: &[(Id, Id)]) -> Result<Records<'a>> {
-    let mut records = Vec::new();
-    for &(key, value) in entries {
-        match pickle.get(value) {
-            Value::Tensor(record) => {
-                let Some(name) = text(pickle, key) else {
-                    bail!(Weights, "a tensor of its state dict has no name");
-                };
-                check_length(name.len())?;
-                records.push((name.to_owned(), record.clone()));
-            }
-            Value::Object { class, .. } => return Err(refuse(class)),
-            _ => {}
-        }
-    }
-    Ok(records)
+/// The error for a file that would have to be run to be read.
+pub(super) fn refuse(class: &str) -> Error {
+    Error::new(
+        Kind::Weights,
+        format!(
+            "the pickle asks for {class}: percept reads data only; \
+             save the weights alone, with torch.save(model.state_dict(), ...)"
+        ),
+    )
 }
 
 struct Walk<'p, 'a> {
     pickle: &'p Pickle<'a>,
-    found: Records<'a>,
-    attributes: usize,
+    found: Vec<(String, TensorRecord<'a>)>,
+    entries: usize,
+    /// The first object that was met and is no module.
+    object: Option<Global<'a>>,
 }
 
 impl<'a> Walk<'_, 'a> {
+    /// Collects the tensors of a dictionary and of the dictionaries in it: keys joined by dots. What has another
+    /// key than a text, as the state of an optimiser, is no weight.
+    fn dict(&mut self, entries: &[(Id, Id)], prefix: &str, depth: usize) -> Result<()> {
+        check_depth(depth)?;
+        for &(key, value) in entries {
+            self.count()?;
+            let Some(key) = text(self.pickle, key) else {
+                continue;
+            };
+            match self.pickle.get(value) {
+                Value::Tensor(record) => self.tensor(prefix, key, record)?,
+                Value::Dict(inner) => self.dict(inner, &format!("{prefix}{key}."), depth + 1)?,
+                Value::Object { class, .. } if !is_script(class) => {
+                    self.object.get_or_insert(*class);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Collects the tensors of a TorchScript module and of the modules in it, as `state_dict()`
     /// names them: attribute names joined by dots.
     fn module(&mut self, module: &Value<'a>, prefix: &str, depth: usize) -> Result<()> {
@@ -139,17 +143,9 @@ impl<'a> Walk<'_, 'a> {
         let Value::Dict(attributes) = self.pickle.get(state) else {
             bail!(Weights, "the module {prefix:?} has no dict of attributes");
         };
-        if depth >= MAX_DEPTH {
-            bail!(Weights, "its modules nest deeper than {MAX_DEPTH}");
-        }
+        check_depth(depth)?;
         for &(key, value) in attributes {
-            self.attributes += 1;
-            if self.attributes > MAX_ATTRIBUTES {
-                bail!(
-                    Weights,
-                    "its modules have more than {MAX_ATTRIBUTES} attributes"
-                );
-            }
+            self.count()?;
             let value = self.pickle.get(value);
             if !matches!(value, Value::Tensor(_) | Value::Object { .. }) {
                 continue;
@@ -157,16 +153,47 @@ impl<'a> Walk<'_, 'a> {
             let Some(key) = text(self.pickle, key) else {
                 bail!(Weights, "an attribute of the module {prefix:?} has no name");
             };
-            check_length(prefix.len() + key.len())?;
             match value {
-                Value::Tensor(record) => {
-                    self.found.push((format!("{prefix}{key}"), record.clone()));
-                }
+                Value::Tensor(record) => self.tensor(prefix, key, record)?,
                 _ => self.module(value, &format!("{prefix}{key}."), depth + 1)?,
             }
         }
         Ok(())
     }
+
+    fn tensor(&mut self, prefix: &str, key: &str, record: &TensorRecord<'a>) -> Result<()> {
+        let length = prefix.len() + key.len();
+        if length > MAX_NAME {
+            bail!(Weights, "a tensor has a name of {length} characters");
+        }
+        self.found.push((format!("{prefix}{key}"), record.clone()));
+        Ok(())
+    }
+
+    fn count(&mut self) -> Result<()> {
+        self.entries += 1;
+        if self.entries > MAX_ATTRIBUTES {
+            bail!(
+                Weights,
+                "its modules and dictionaries have more than {MAX_ATTRIBUTES} attributes"
+            );
+        }
+        Ok(())
+    }
+}
+
+fn check_depth(depth: usize) -> Result<()> {
+    if depth >= MAX_DEPTH {
+        bail!(
+            Weights,
+            "its modules or dictionaries nest deeper than {MAX_DEPTH}"
+        );
+    }
+    Ok(())
+}
+
+fn is_tensor(pickle: &Pickle, id: Id) -> bool {
+    matches!(pickle.get(id), Value::Tensor(_))
 }
 
 fn is_script(class: &Global<'_>) -> bool {
@@ -178,21 +205,4 @@ fn text<'a>(pickle: &Pickle<'a>, id: Id) -> Option<&'a str> {
         &Value::Str(text) => Some(text),
         _ => None,
     }
-}
-
-fn check_length(length: usize) -> Result<()> {
-    if length > MAX_NAME {
-        bail!(Weights, "a tensor has a name of {length} characters");
-    }
-    Ok(())
-}
-
-fn refuse(class: &Global<'_>) -> crate::Error {
-    crate::Error::new(
-        crate::error::Kind::Weights,
-        format!(
-            "the pickle asks for {class}: percept reads data only; \
-             save the weights alone, with torch.save(model.state_dict(), ...)"
-        ),
-    )
 }

@@ -67,7 +67,8 @@ impl Gelu {
         y
     }
 
-    /// `dx = dy * f'(x)`, from the pre-activation `x`.
+    /// `dx = dy * f'(x)`, from the pre-activation `x`. Where nothing comes back nothing goes on, whatever `x` is: a unit
+    /// that overflows is no matter to the others.
     pub fn pullback<T: Real>(self, x: &Field<T>, dy: &Field<T>) -> Field<T> {
         let width = x.extent.channels;
         let mut dx = Field::any(x.extent);
@@ -75,7 +76,10 @@ impl Gelu {
             let own = row * width..(row + 1) * width;
             let (x, dy) = (&x.elements[own.clone()], &dy.elements[own]);
             for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
-                *dx = dy * slope(self, x);
+                *dx = match dy == T::zero() {
+                    true => dy,
+                    false => dy * slope(self, x),
+                };
             }
         });
         dx
@@ -86,7 +90,21 @@ impl Gelu {
 mod tests {
     use super::*;
     use crate::ops::check::{assert_close, pullback_matches_differences, wave};
-    use candle_core::Tensor;
+    use candle_core::{Device, Tensor};
+
+    #[test]
+    fn a_unit_that_overflows_is_no_matter_to_the_others() {
+        let field = |values: [f32; 4]| {
+            let tokens = Tensor::new(&[[values]], &Device::Cpu).unwrap();
+            Field::<f32>::from_tokens(&tokens).unwrap()
+        };
+        let x = field([f32::NAN, f32::INFINITY, -3e38, 0.5]);
+        for gelu in [Gelu::Quick, Gelu::Exact] {
+            let dx = gelu.pullback(&x, &field([0.0, 0.0, 0.0, 1.0]));
+            assert_eq!(dx.elements[..3], [0.0; 3]);
+            assert!(dx.elements[3] > 0.5);
+        }
+    }
 
     #[test]
     fn forward_matches_candle_and_pullback_matches_differences() {

@@ -13,6 +13,7 @@ use crate::ops::linear::cuda::single;
 pub struct GpuLayerNorm {
     gain: Array<f32>,
     bias: Array<f32>,
+    epsilon: f32,
 }
 
 /// What the pullback needs.
@@ -31,6 +32,7 @@ impl<R: Real> LayerNorm<R> {
         Ok(GpuLayerNorm {
             gain: Array::upload(gpu, &single(&self.gain))?,
             bias: Array::upload(gpu, &single(&self.bias))?,
+            epsilon: single(&[self.epsilon])[0],
         })
     }
 }
@@ -51,6 +53,7 @@ impl GpuLayerNorm {
             (&mut moments).into(),
             size(rows)? as i32,
             size(x.extent.channels)? as i32,
+            self.epsilon,
         )?;
         let x = x.clone();
         Ok((y, Saved { x, moments }))

@@ -13,7 +13,7 @@ use crate::backend::field::Field;
 use crate::backend::threads::{each_row, each_two_rows};
 use crate::error::Result;
 
-/// The constant under the root in every CLIP (PyTorch's default).
+/// The constant under the root in nearly every CLIP (PyTorch's default).
 pub const EPSILON: f64 = 1e-5;
 
 /// A frozen layer normalisation.
@@ -21,6 +21,7 @@ pub const EPSILON: f64 = 1e-5;
 pub struct LayerNorm<T: Real> {
     gain: Vec<T>,
     bias: Vec<T>,
+    epsilon: T,
 }
 
 /// What the pullback needs.
@@ -37,11 +38,12 @@ fn mean<T: Real>(values: impl Iterator<Item = T>, count: usize) -> T {
 }
 
 impl<T: Real> LayerNorm<T> {
-    /// From gain and bias `(width)`, of any type.
-    pub fn new(gain: &Tensor, bias: &Tensor) -> Result<Self> {
+    /// From gain and bias `(width)`, of any type, and the constant under the root.
+    pub fn new(gain: &Tensor, bias: &Tensor, epsilon: f64) -> Result<Self> {
         Ok(Self {
             gain: elements(gain)?,
             bias: elements(bias)?,
+            epsilon: T::of(epsilon),
         })
     }
 
@@ -57,7 +59,7 @@ impl<T: Real> LayerNorm<T> {
                 let x = &x.elements[row * width..][..width];
                 let centre = mean(x.iter().copied(), width);
                 let variance = mean(x.iter().map(|&x| (x - centre) * (x - centre)), width);
-                inverse[0] = T::one() / (variance + T::of(EPSILON)).sqrt();
+                inverse[0] = T::one() / (variance + self.epsilon).sqrt();
                 for (z, &x) in z.iter_mut().zip(x) {
                     *z = (x - centre) * inverse[0];
                 }
@@ -105,13 +107,19 @@ mod tests {
 
     #[test]
     fn forward_matches_candle_and_pullback_matches_differences() {
-        for width in [1, 7, 64] {
+        for (width, epsilon) in [
+            (1, EPSILON),
+            (7, EPSILON),
+            (64, EPSILON),
+            (7, 1e-6),
+            (7, 0.5),
+        ] {
             let (gain, bias) = (wave(&[width], 0.5), wave(&[width], 1.5));
-            let norm = LayerNorm::<f64>::new(&gain, &bias).unwrap();
+            let norm = LayerNorm::<f64>::new(&gain, &bias, epsilon).unwrap();
             let x = wave(&[2, 3, width], 0.9);
             let forward = |x: &Tensor| -> Result<_> { Ok(norm.forward(&Field::from_tokens(x)?)) };
             let (ours, saved) = forward(&x).unwrap();
-            let theirs = layer_norm_slow(&x, &gain, &bias, EPSILON as f32).unwrap();
+            let theirs = layer_norm_slow(&x, &gain, &bias, epsilon as f32).unwrap();
             let error = (ours.to_tokens().unwrap() - theirs).unwrap().abs().unwrap();
             assert_close(
                 error.max_all().unwrap().to_scalar().unwrap(),

@@ -1,0 +1,44 @@
+//! Where numbers become infinite or undefined.
+
+use candle_core::{DType, Tensor};
+
+use super::Encoder;
+use super::tap::{Layout, Tap, TapId};
+use crate::backend::cpu::View;
+use crate::error::Result;
+
+impl Encoder {
+    /// The first tap whose activations are not finite for normalised pixels `(n, 3, h, w)`, as far as an image of
+    /// this size reaches; none where all are.
+    ///
+    /// # Errors
+    /// When the image's size does not fit the model.
+    pub fn overflow(&self, x: &Tensor) -> Result<Option<&Tap>> {
+        let (_, _, height, width) = x.dims4()?;
+        let fits = (height, width) == (self.resolution(), self.resolution());
+        let taps = (0..self.taps().len()).map(TapId);
+        let taps: Vec<TapId> = taps
+            .filter(|&tap| fits || self.tap(tap).layout != Layout::Vector)
+            .collect();
+        let pass = self.forward(x, &taps)?;
+        for tap in taps {
+            if !is_finite(&pass.activation(tap)?)? {
+                return Ok(Some(self.tap(tap)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether all numbers of a tensor are.
+///
+/// # Errors
+/// When memory is short.
+pub fn is_finite(x: &Tensor) -> Result<bool> {
+    let x = x.contiguous()?;
+    if x.dtype() == DType::F64 {
+        return Ok(View::<f64>::of(&x)?.iter().all(|value| value.is_finite()));
+    }
+    let x = x.to_dtype(DType::F32)?;
+    Ok(View::<f32>::of(&x)?.iter().all(|value| value.is_finite()))
+}

@@ -1,0 +1,95 @@
+//! Which tensors belong to a text encoder, and to whose.
+
+use crate::encoder::weights::Weights;
+
+/// First parts of the names of what is not the image encoder's: OpenAI's, and others' whole towers.
+const TEXT: [&str; 9] = [
+    "token_embedding",
+    "positional_embedding",
+    "transformer",
+    "ln_final",
+    "text_projection",
+    "cls_emb",
+    "text",
+    "text_model",
+    "text_encoder",
+];
+
+/// Parts of names that tell a family, the surest first.
+const FAMILIES: [(&str, &str); 5] = [
+    ("roberta", "RoBERTa's"),
+    ("bert.", "BERT's"),
+    ("word_embeddings", "BERT's or RoBERTa's"),
+    ("relative_attention_bias", "T5's"),
+    ("encoder.layer.", "BERT's or RoBERTa's"),
+];
+
+/// Whether a tensor of this name belongs to a text encoder.
+pub fn is_text(name: &str) -> bool {
+    let first = name.split('.').next().unwrap_or(name);
+    TEXT.contains(&first)
+}
+
+/// Why the text encoder is not CLIP's own, by the names of its tensors.
+pub fn foreign(weights: &Weights) -> Option<String> {
+    let own =
+        |name: &str| name == "token_embedding.weight" || name.starts_with("transformer.resblocks.");
+    let names: Vec<&str> = weights.names().filter(|name| is_text(name)).collect();
+    if names.iter().any(|name| own(name)) {
+        return None;
+    }
+    let Some(first) = names.first() else {
+        return Some("it holds no text encoder".to_owned());
+    };
+    let families = FAMILIES.iter().filter_map(|(part, family)| {
+        let name = names.iter().find(|name| name.contains(part))?;
+        Some((*name, *family))
+    });
+    let (name, whose) = families
+        .into_iter()
+        .next()
+        .unwrap_or((first, "another family's"));
+    Some(format!(
+        "its text encoder is {whose} (it has the tensor {name}), and percept computes CLIP's own"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn families_are_told_by_their_names() {
+        for (name, says) in [
+            (
+                "text.roberta.encoder.layer.0.output.dense.weight",
+                "RoBERTa's (it has",
+            ),
+            ("text.bert.pooler.dense.weight", "BERT's (it has"),
+            (
+                "text.transformer.embeddings.word_embeddings.weight",
+                "BERT's or RoBERTa's",
+            ),
+            (
+                "transformer.encoder.layer.0.output.dense.weight",
+                "BERT's or RoBERTa's",
+            ),
+            (
+                "text.encoder.block.0.relative_attention_bias.weight",
+                "T5's",
+            ),
+            (
+                "text.tower.weight",
+                "another family's (it has the tensor text.tower.weight)",
+            ),
+            ("logit_scale", "holds no text encoder"),
+        ] {
+            let number = Tensor::zeros((), DType::F32, &Device::Cpu).unwrap();
+            let weights = Weights::new([(name.to_owned(), number)].into(), "weights");
+            let reason = foreign(&weights).unwrap();
+            assert!(reason.contains(says), "{reason}");
+        }
+    }
+}

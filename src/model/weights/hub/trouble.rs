@@ -1,0 +1,305 @@
+//! What can go wrong between this machine and the hub.
+
+use std::io;
+use std::time::Duration;
+
+use ureq::{Error as HttpError, Timeout};
+
+use super::environment::Limits;
+use crate::error::{Error, Kind};
+
+/// Attempts that a request may cost.
+const ATTEMPTS: u32 = 4;
+
+/// What an attempt costs that took long or fetched much.
+const DEAR: u32 = 2;
+
+/// Something that went wrong, and how often it was tried.
+#[derive(Debug)]
+pub struct Trouble {
+    pub cause: Cause,
+    pub attempts: u32,
+    /// Whether a part of the file is there, which the next run goes on with.
+    pub keeps: bool,
+}
+
+#[derive(Debug)]
+pub enum Cause {
+    /// The hub answered that it will not.
+    Refused(Refusal),
+    /// Nothing came, or not all of it.
+    Broken {
+        what: String,
+        source: Option<HttpError>,
+        /// What to look at.
+        hint: &'static str,
+        /// Attempts that it costs; none where no other would help.
+        cost: Option<u32>,
+    },
+    /// This machine or the user stands in the way.
+    Local(Error),
+}
+
+/// An answer with the status of an error.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Who answered, where it is not the hub itself but what it redirects to.
+    pub storage: Option<String>,
+    pub status: u16,
+    /// The hub's own word for it: `RepoNotFound`, `GatedRepo`.
+    pub code: String,
+    pub address: String,
+    /// How long the hub asks to wait.
+    pub wait: Option<Duration>,
+}
+
+impl From<Cause> for Trouble {
+    fn from(cause: Cause) -> Self {
+        Self {
+            cause,
+            attempts: 1,
+            keeps: false,
+        }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Cause::Local(error).into()
+    }
+}
+
+impl Trouble {
+    /// An answer that would be the same another time.
+    pub fn lasting(what: String) -> Self {
+        Self::broken(what, None)
+    }
+
+    /// An answer that is not what was asked for, and may be another time.
+    pub fn passing(what: String) -> Self {
+        Self::broken(what, Some(1))
+    }
+
+    /// As [`Trouble::passing`], after all of a file was fetched.
+    pub fn dear(what: String) -> Self {
+        Self::broken(what, Some(DEAR))
+    }
+
+    fn broken(what: String, cost: Option<u32>) -> Self {
+        let (source, hint) = (
+            None,
+            "check HF_ENDPOINT and what is between it and this machine",
+        );
+        let broken = Cause::Broken {
+            what,
+            source,
+            hint,
+            cost,
+        };
+        broken.into()
+    }
+
+    /// What the HTTP client tells of a request to `host`.
+    pub fn of(error: HttpError, host: &str, limits: Limits) -> Self {
+        let (answer, silence) = (limits.answer.as_secs(), limits.silence.as_secs());
+        let network = "check the network, HTTPS_PROXY and HF_ENDPOINT";
+        let certificates =
+            "where a proxy signs certificates of its own, set SSL_CERT_FILE to a file of them";
+        let insecure = format!("{host} shows no certificate that this machine trusts");
+        let (what, hint, cost) = match &error {
+            HttpError::Timeout(Timeout::Resolve | Timeout::Connect) => {
+                let what = format!("{host} cannot be reached within {answer} seconds");
+                (what, network, Some(DEAR))
+            }
+            HttpError::Timeout(Timeout::RecvResponse) => {
+                let what = format!("{host} did not answer within {answer} seconds");
+                (what, network, Some(DEAR))
+            }
+            HttpError::Timeout(Timeout::RecvBody) => {
+                let what = format!("{host} does not come to an end with its answer");
+                (what, network, Some(DEAR))
+            }
+            HttpError::Timeout(_) => {
+                let what = format!("{host} sent nothing for {silence} seconds");
+                (what, network, Some(DEAR))
+            }
+            HttpError::HostNotFound => (format!("there is no host {host}"), network, None),
+            HttpError::ConnectProxyFailed(_) | HttpError::InvalidProxyUrl => {
+                let what = format!("{host} is out of reach");
+                (what, "check HTTPS_PROXY and NO_PROXY", None)
+            }
+            HttpError::Rustls(_) | HttpError::Tls(_) | HttpError::Pem(_) => {
+                (insecure, certificates, None)
+            }
+            HttpError::Io(error) => match error.kind() {
+                io::ErrorKind::InvalidData => (insecure, certificates, None),
+                io::ErrorKind::ConnectionRefused => {
+                    (format!("{host} refuses connections"), network, None)
+                }
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::TimedOut => {
+                    let what = format!("{host} broke off the connection");
+                    (what, network, Some(1))
+                }
+                // No such host, or no way there.
+                _ => (format!("{host} cannot be reached"), network, None),
+            },
+            _ => (
+                format!("the answer of {host} cannot be understood"),
+                network,
+                Some(1),
+            ),
+        };
+        let source = Some(error);
+        let broken = Cause::Broken {
+            what,
+            source,
+            hint,
+            cost,
+        };
+        broken.into()
+    }
+
+    /// What it costs of the attempts that there are; none where no other attempt would help.
+    fn cost(&self) -> Option<u32> {
+        match &self.cause {
+            Cause::Refused(refusal) => match refusal.status {
+                408 | 429 | 500 | 502 | 503 | 504 => Some(1),
+                // The hub's redirects hold for a time only.
+                _ => refusal.storage.as_ref().map(|_| DEAR),
+            },
+            Cause::Broken { cost, .. } => *cost,
+            Cause::Local(_) => None,
+        }
+    }
+
+    /// The error, with what is to be done about it.
+    pub fn error(self, advice: &str) -> Error {
+        let times = match self.attempts {
+            0 | 1 => String::new(),
+            attempts => format!(", {attempts} times"),
+        };
+        let keeps = match self.keeps {
+            true => "the same command goes on with what has come; ",
+            false => "",
+        };
+        match self.cause {
+            Cause::Local(error) => error,
+            Cause::Refused(refusal) => {
+                let Refusal {
+                    status, address, ..
+                } = refusal;
+                let who = refusal.storage.as_deref().unwrap_or("the hub");
+                let message = format!("{who} answered {status} to {address}{times}: {advice}");
+                Error::new(Kind::Network, message)
+            }
+            Cause::Broken {
+                what, source, hint, ..
+            } => {
+                let message = format!("{what}{times}: {keeps}{hint}, or {advice}");
+                let error = Error::new(Kind::Network, message);
+                match source {
+                    Some(source) => error.caused_by(source),
+                    None => error,
+                }
+            }
+        }
+    }
+}
+
+/// The attempts that are left, and how long to wait before the next.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    made: u32,
+    spent: u32,
+}
+
+/// The wait before a second attempt; it doubles with each.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// The longest wait that a hub may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+impl Attempts {
+    /// How long to wait before the next attempt.
+    ///
+    /// # Errors
+    /// The trouble itself where there is none.
+    pub fn next(&mut self, trouble: Trouble) -> Result<Duration, Trouble> {
+        self.made += 1;
+        let asked = match &trouble.cause {
+            Cause::Refused(refusal) => refusal.wait,
+            _ => None,
+        };
+        let cost = trouble
+            .cost()
+            .filter(|_| asked.is_none_or(|wait| wait <= LONGEST_WAIT));
+        self.spent += cost.unwrap_or(ATTEMPTS);
+        if self.spent >= ATTEMPTS {
+            return Err(Trouble {
+                attempts: self.made,
+                ..trouble
+            });
+        }
+        Ok(asked.unwrap_or(FIRST_WAIT * 2u32.pow(self.spent - 1)))
+    }
+
+    /// The last attempt brought something: those that are left do not become fewer by it.
+    pub fn refresh(&mut self) {
+        self.spent = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, wait: Option<u64>) -> Trouble {
+        let refusal = Refusal {
+            storage: None,
+            status,
+            code: String::new(),
+            address: "http://hub/x".to_owned(),
+            wait: wait.map(Duration::from_secs),
+        };
+        Cause::Refused(refusal).into()
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_a_few_times_and_longer_apart_each_time() {
+        let mut attempts = Attempts::default();
+        let waits: Vec<_> = (0..3)
+            .map(|_| attempts.next(answered(503, None)).unwrap())
+            .collect();
+        assert_eq!(waits, [1, 2, 4].map(|times| FIRST_WAIT * times));
+        let report = attempts
+            .next(answered(503, None))
+            .unwrap_err()
+            .error("wait")
+            .report();
+        assert_eq!(
+            report,
+            "the hub answered 503 to http://hub/x, 4 times: wait"
+        );
+    }
+
+    #[test]
+    fn what_lasts_is_not_tried_again() {
+        for status in [400, 401, 403, 404, 501] {
+            let trouble = Attempts::default()
+                .next(answered(status, None))
+                .unwrap_err();
+            assert_eq!(trouble.attempts, 1, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_hub_says_how_long_to_wait_within_reason() {
+        let wait = Attempts::default().next(answered(429, Some(7)));
+        assert_eq!(wait.unwrap(), Duration::from_secs(7));
+        assert!(Attempts::default().next(answered(429, Some(3600))).is_err());
+    }
+}
