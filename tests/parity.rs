@@ -9,6 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use percept::ascent::adam::Adam;
 use percept::encode::texts;
 use percept::encoder::layer::Rules;
+use percept::model::preprocess::Normalisation;
 use percept::model::spec::Activation;
 use percept::model::{Model, Options};
 use percept::objective::{Bound, Objective};
@@ -379,19 +380,15 @@ fn ascent_matches_pytorch(model: &Model, expected: &Tensors, objective: &str) {
     let objective: Objective = objective.parse().unwrap();
     let bound = Bound::new(&objective, &model.encoder).unwrap();
     let parameterisation = Parameterisation::new(Basis::Fourier { decay: 1.0 }, 64);
+    let Normalisation { mean, deviation } = model.conventions.normalisation.value;
     let warp = Warp {
         size: (64, 64),
         samplings: vec![Sampling {
             map: Affine::IDENTITY,
             fill: Fill::Constant(0.5),
         }],
-        mean: model.conventions.normalisation.value.mean.map(f64::from),
-        deviation: model
-            .conventions
-            .normalisation
-            .value
-            .deviation
-            .map(f64::from),
+        mean: mean.map(f64::from),
+        deviation: deviation.map(f64::from),
     };
     let mut spectrum = expected["ascent.spectrum"].clone();
     let mut adam = Adam::new(&spectrum, 0.05).unwrap();

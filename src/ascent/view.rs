@@ -2,6 +2,7 @@
 
 use crate::encoder::tap::TapId;
 use crate::model::Model;
+use crate::model::preprocess::Normalisation;
 use crate::ops::warp::{Sampling, Warp};
 
 /// The encoder's square input for a canvas, with the model's normalisation.
@@ -15,15 +16,11 @@ pub struct View {
 impl View {
     /// For a canvas of `canvas x canvas` pixels when `taps` are read.
     pub fn new(model: &Model, canvas: usize, taps: &[TapId]) -> Self {
+        let Normalisation { mean, deviation } = model.conventions.normalisation.value;
         Self {
             side: model.encoder.view(canvas, taps),
-            mean: model.conventions.normalisation.value.mean.map(f64::from),
-            deviation: model
-                .conventions
-                .normalisation
-                .value
-                .deviation
-                .map(f64::from),
+            mean: mean.map(f64::from),
+            deviation: deviation.map(f64::from),
         }
     }
 

@@ -154,7 +154,7 @@ impl Cache {
 pub fn promised(path: &Path) -> Option<String> {
     let blob = fs::read_link(path).ok()?;
     let name = blob.file_name()?.to_str()?;
-    is_hex(name, 64).then(|| name.to_owned())
+    is_sha256(name).then(|| name.to_owned())
 }
 
 /// Whether a file's text is JSON; of one that cannot be read nothing is known.

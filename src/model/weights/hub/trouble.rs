@@ -14,6 +14,9 @@ const ATTEMPTS: u32 = 4;
 /// What an attempt costs that took long or fetched much.
 const DEAR: u32 = 2;
 
+/// What to do about an answer that no hub gives.
+const BETWEEN: &str = "check HF_ENDPOINT and what is between it and this machine";
+
 /// Something that went wrong, and how often it was tried.
 #[derive(Debug)]
 pub struct Trouble {
@@ -72,24 +75,25 @@ impl From<Error> for Trouble {
 impl Trouble {
     /// An answer that would be the same another time.
     pub fn lasting(what: String) -> Self {
-        Self::broken(what, None)
+        Self::broken(what, None, BETWEEN, None)
     }
 
     /// An answer that is not what was asked for, and may be another time.
     pub fn passing(what: String) -> Self {
-        Self::broken(what, Some(1))
+        Self::broken(what, None, BETWEEN, Some(1))
     }
 
     /// As [`Trouble::passing`], after all of a file was fetched.
     pub fn dear(what: String) -> Self {
-        Self::broken(what, Some(DEAR))
+        Self::broken(what, None, BETWEEN, Some(DEAR))
     }
 
-    fn broken(what: String, cost: Option<u32>) -> Self {
-        let (source, hint) = (
-            None,
-            "check HF_ENDPOINT and what is between it and this machine",
-        );
+    fn broken(
+        what: String,
+        source: Option<HttpError>,
+        hint: &'static str,
+        cost: Option<u32>,
+    ) -> Self {
         let broken = Cause::Broken {
             what,
             source,
@@ -153,14 +157,7 @@ impl Trouble {
                 Some(1),
             ),
         };
-        let source = Some(error);
-        let broken = Cause::Broken {
-            what,
-            source,
-            hint,
-            cost,
-        };
-        broken.into()
+        Self::broken(what, Some(error), hint, cost)
     }
 
     /// What it costs of the attempts that there are; none where no other attempt would help.
