@@ -6,6 +6,7 @@ use percept::backend::cuda::launch::{
     quick_gelu_bwd, quick_gelu_fwd, softmax_bwd, softmax_fwd,
 };
 use percept::backend::cuda::{Float, Grid, Out};
+use percept::ops::layer_norm::EPSILON;
 
 use super::Bench;
 
@@ -38,6 +39,7 @@ pub fn all<T: Float>(bench: &mut Bench, images: u32, cells: u32, heads: u32) {
             moments,
             height,
             width,
+            EPSILON as f32,
         )
     });
     bench.kernel(&name("layer_norm_bwd"), 3 * e * n, 14 * n, || {
