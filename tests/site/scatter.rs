@@ -109,7 +109,7 @@ fn a_pointer_shows_a_unit_opens_it_and_filters_by_a_box() {
     page.expect("location.hash", format!("#/{SMALL}?x=activation&y=z"));
 
     // A finger looks first.
-    page.until("!document.getElementById('scatter').hidden");
+    page.until("atlas.scatter.canvas.offsetParent !== null");
     for hash in [
         format!("#/{SMALL}?x=activation&y=z"),
         format!("#/{SMALL}/9"),
@@ -120,7 +120,7 @@ fn a_pointer_shows_a_unit_opens_it_and_filters_by_a_box() {
         page.expect("document.querySelector('.card').hidden", false);
     }
     page.press("Escape");
-    page.until("!document.getElementById('scatter').hidden");
+    page.until("atlas.scatter.canvas.offsetParent !== null");
 
     // A box around the left half of the plane.
     let middle: [f64; 3] = page.eval(
