@@ -393,6 +393,39 @@ fn of_two_towers_the_prefix_chooses_and_a_replay_finds_it_again() {
 }
 
 #[test]
+fn a_number_that_is_not_finite_costs_the_tower_that_it_is_in() {
+    let base = layout("custom_text.safetensors");
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("diverged.safetensors");
+    let file = path.to_str().unwrap();
+    let save_with = |name: &str, number: f64| {
+        let mut tensors = tensors(&base);
+        let found = tensors.keys().find(|own| own.ends_with(name)).cloned();
+        let own = tensors.get_mut(&found.unwrap()).unwrap();
+        *own = own.affine(0.0, number).unwrap();
+        save(&path, &tensors);
+    };
+    let expected = tensors(&layout("expected.safetensors"));
+    for name in ["token_embedding.weight", "text.ln_final.bias"] {
+        save_with(name, f64::INFINITY);
+        let model = model(&path);
+        matches_pytorch(&model, &expected, name);
+        let report = model.texts().err().unwrap().report();
+        let says = format!("{} holds inf", name.trim_start_matches("text."));
+        assert!(report.contains(&says), "{report}");
+    }
+    save_with("logit_scale", f64::NAN);
+    let diverged = model(&path);
+    assert!(diverged.text.is_ok());
+    matches_pytorch(&diverged, &expected, "logit_scale");
+    save_with("visual.proj", f64::NEG_INFINITY);
+    refused(
+        &["layers", "--model", file],
+        &["visual.proj holds -inf", "training diverged"],
+    );
+}
+
+#[test]
 fn without_a_projection_taps_work_and_an_embedding_is_refused_with_the_reason() {
     let path = layout("vision_model.safetensors");
     let picture = fixture("pictures/rgb.jpg");

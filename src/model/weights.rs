@@ -116,12 +116,16 @@ pub fn load(
                 Some(path) => from_path(&path, prefix)?,
                 None => {
                     let on_hub = HubModel::main(model.hub_id);
-                    from_hub(&on_hub, prefix, without_hub_known(model), downloads)?
+                    let repository = Repository::new(&on_hub, without_hub_known(model), downloads)?;
+                    from_hub(&repository.published(), &on_hub, prefix)?
                 }
             };
             Ok(published(checkpoint, model.activation))
         }
-        Source::Hub(model) => from_hub(model, prefix, without_hub(&model.id), downloads),
+        Source::Hub(model) => {
+            let repository = Repository::new(model, without_hub(&model.id), downloads)?;
+            from_hub(&repository, model, prefix)
+        }
     }
 }
 
@@ -178,12 +182,10 @@ fn from_path(path: &Path, prefix: Option<&str>) -> Result<Checkpoint> {
 }
 
 fn from_hub(
+    repository: &Repository,
     model: &HubModel,
     prefix: Option<&str>,
-    elsewhere: String,
-    downloads: &dyn Downloads,
 ) -> Result<Checkpoint> {
-    let repository = Repository::new(model, elsewhere, downloads)?;
     let Some(package) = repository.read(prefix)? else {
         match &model.file {
             Some(_) => bail!(

@@ -25,6 +25,8 @@ pub enum Need {
     Shell(&'static str),
     /// What sets man pages.
     Groff,
+    /// What runs a program on a terminal of its own.
+    Terminal,
     /// A second file system.
     SharedMemory,
     /// A file system of its own for one process, as Linux gives it to users.
@@ -32,7 +34,7 @@ pub enum Need {
 }
 
 /// All of them.
-pub const NEEDS: [Need; 10] = [
+pub const NEEDS: [Need; 11] = [
     Need::Browser,
     Need::Slurm,
     Need::Pandas,
@@ -41,6 +43,7 @@ pub const NEEDS: [Need; 10] = [
     Need::Shell("zsh"),
     Need::Shell("fish"),
     Need::Groff,
+    Need::Terminal,
     Need::SharedMemory,
     Need::Mounts,
 ];
@@ -85,6 +88,7 @@ impl Need {
             Self::HubClient => "the cache of models as the hub's own client has it",
             Self::Shell(_) => "a shell's completions",
             Self::Groff => "man pages as troff sets them",
+            Self::Terminal => "the progress of a download on a terminal",
             Self::SharedMemory => "outputs on another file system",
             Self::Mounts => "a disk that is full",
         }
@@ -101,6 +105,7 @@ impl Need {
             }
             Self::Shell(name) => format!("apt-get install {name}"),
             Self::Groff => "apt-get install groff".to_owned(),
+            Self::Terminal => "apt-get install bsdutils".to_owned(),
             Self::SharedMemory => format!("Linux with {SHARED_MEMORY}"),
             Self::Mounts => "Linux that lets users mount in a namespace of theirs".to_owned(),
         }
@@ -114,6 +119,7 @@ impl Need {
             Self::Slurm => SLURM.into_iter().find_map(program),
             Self::Shell(name) => program(name),
             Self::Groff => program("groff"),
+            Self::Terminal => program("script"),
             Self::Pandas => {
                 let python = python();
                 let has_both = succeeds(&python, &["-c", "import pandas, pyarrow"]);

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use super::emulator::Role;
 use super::{COMMIT, OPEN_CLIP, SHARDED, User, hub, names};
@@ -51,16 +50,8 @@ for name in sys.argv[2:]:
 "#;
 
 fn run_python(user: &User, endpoint: &str, program: &str, arguments: &[&str]) -> Answer {
-    // What the program is not given, Python is not given either.
-    let percept = user.percept(endpoint, &[]);
-    let mut command = Command::new(python());
+    let mut command = user.other(endpoint, &python());
     command.args(["-c", program]).args(arguments);
-    for (name, value) in percept.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
     Answer::from(command.output().unwrap())
 }
 

@@ -8,6 +8,7 @@ mod modes;
 mod names;
 mod offline;
 mod resume;
+mod terminal;
 mod together;
 
 use std::fs;
@@ -72,6 +73,19 @@ impl User {
             .env("HF_ENDPOINT", endpoint)
             .env("HF_HUB_ETAG_TIMEOUT", "60")
             .env("HF_HUB_DOWNLOAD_TIMEOUT", "60");
+        command
+    }
+
+    /// Another program, in the same environment.
+    fn other(&self, endpoint: &str, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.home.path());
+        for (name, value) in self.percept(endpoint, &[]).get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         command
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{COMMIT, OPEN_CLIP, SHARDED, User, assert_refused, hub};
+use super::{COMMIT, KNOWN, OPEN_CLIP, SHARDED, User, assert_refused, hub, names};
 use crate::common::Answer;
 
 /// Where nobody listens.
@@ -50,6 +50,23 @@ fn weights_without_the_configuration_that_they_may_have_are_not_loaded() {
         user.loads(&hub.endpoint("std"), id);
         assert_eq!(offline(&user, id).code, Some(0));
     }
+}
+
+/// Nothing that decides a number is left to be told.
+#[test]
+fn weights_of_a_known_name_need_no_configuration() {
+    let (hub, user) = (hub(), User::new());
+    let online = user.loads(&hub.endpoint("std"), "RN50");
+    let asked = hub.asked("std").into_iter().map(|asked| asked.path);
+    assert!(!asked.into_iter().any(|path| path.contains("config")));
+    assert_eq!(names(&user.repository(KNOWN).join("blobs")).len(), 1);
+    let answer = offline(&user, "RN50");
+    assert_eq!(
+        (answer.code, answer.stdout),
+        (Some(0), online.stdout),
+        "{}",
+        answer.stderr
+    );
 }
 
 #[test]

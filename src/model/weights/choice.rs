@@ -22,6 +22,24 @@ pub(super) struct Choice {
     pub prefix: Option<String>,
 }
 
+/// What a tensor is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Image,
+    Text,
+    /// Of the logits, which nothing is computed of.
+    Scale,
+}
+
+/// A tensor that belongs to a tower.
+pub(super) struct Member {
+    /// Its place among the names.
+    pub index: usize,
+    /// What it is called where the towers are the only ones, in the naming that they have.
+    pub name: String,
+    pub part: Part,
+}
+
 /// What is known of a file's tensors besides their names.
 pub(super) struct Facts<'f> {
     /// Rows of the tables of tokens.
@@ -84,38 +102,40 @@ impl Choice {
         self.is_huggingface() || text.is_some_and(|text| *text.naming == TEXT_TRANSFORMERS)
     }
 
-    /// The tensors that belong to the towers: their places in `names`, and what they are called where the towers are
-    /// the only ones, in the naming that they have.
-    pub fn members(&self, names: &[Name]) -> Vec<(usize, String)> {
+    /// The tensors that belong to the towers.
+    pub fn members(&self, names: &[Name]) -> Vec<Member> {
         let mut members = Vec::new();
         for (index, name) in names.iter().enumerate() {
             if !name.is_weight() {
                 continue;
             }
             let text = self.text.as_ref();
-            let found = member(&self.image, name).or_else(|| member(text?, name));
-            members.extend(found.map(|name| (index, name)));
+            let of_text = || Some((Part::Text, member(text?, name)?));
+            let found = member(&self.image, name).map(|name| (Part::Image, name));
+            let found = found.or_else(of_text);
+            members.extend(found.map(|(part, name)| Member { index, name, part }));
         }
-        let nearest = |end: &str, tower: &Tower, fits: &dyn Fn(&str) -> bool| {
+        let nearest = |end: &str, part, tower: &Tower, fits: &dyn Fn(&str) -> bool| {
             let candidates = names.iter().enumerate().filter_map(|(index, name)| {
                 let before = name.before(end).filter(|before| fits(before))?;
                 Some((shared(before, &tower.prefix), index))
             });
             let (_, index) = candidates.max()?;
-            Some((index, end.to_owned()))
+            let name = end.to_owned();
+            Some(Member { index, name, part })
         };
-        let beside = |end: &str, tower: &Tower| {
-            nearest(end, tower, &|before| tower.prefix.starts_with(before))
+        let beside = |end: &str, part, tower: &Tower| {
+            nearest(end, part, tower, &|before| tower.prefix.starts_with(before))
         };
         let [of_image, of_text] = PROJECTIONS;
         if self.is_huggingface() {
-            members.extend(beside(of_image, &self.image));
+            members.extend(beside(of_image, Part::Image, &self.image));
         }
         if let Some(text) = &self.text {
             if *text.naming == TEXT_TRANSFORMERS {
-                members.extend(beside(of_text, text));
+                members.extend(beside(of_text, Part::Text, text));
             }
-            members.extend(nearest("logit_scale", text, &|_| true));
+            members.extend(nearest("logit_scale", Part::Scale, text, &|_| true));
         }
         members
     }

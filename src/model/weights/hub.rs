@@ -41,6 +41,8 @@ pub(super) struct Repository<'w> {
     downloads: &'w dyn Downloads,
     /// What to do where the hub is out of reach.
     elsewhere: String,
+    /// Whether all is known of its weights but their numbers.
+    is_published: bool,
     client: OnceCell<Client<'w>>,
     listing: OnceCell<Listing>,
     /// All files are of one commit: the cache's, once something of it was used.
@@ -68,12 +70,22 @@ impl<'w> Repository<'w> {
             cache,
             downloads,
             elsewhere,
+            is_published: false,
             client: OnceCell::new(),
             listing: OnceCell::new(),
             is_pinned: Cell::new(false),
             used: RefCell::default(),
             damaged: RefCell::default(),
         })
+    }
+
+    /// The same repository, of weights whose configuration is known.
+    #[must_use]
+    pub fn published(self) -> Self {
+        Self {
+            is_published: true,
+            ..self
+        }
     }
 
     /// What the cache knows of a file; nothing of one that is damaged, which is fetched again.
@@ -211,6 +223,10 @@ impl<'w> Repository<'w> {
 }
 
 impl Files for Repository<'_> {
+    fn tell_settings(&self) -> bool {
+        !self.is_published
+    }
+
     fn first<'n>(&self, names: &[&'n str]) -> Result<Option<(&'n str, PathBuf)>> {
         let mut held = None;
         let mut is_certain = true;

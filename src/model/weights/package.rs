@@ -28,6 +28,11 @@ pub(super) trait Files {
     fn find(&self, name: &str) -> Result<Option<PathBuf>> {
         Ok(self.first(&[name])?.map(|(_, path)| path))
     }
+
+    /// Whether files beside the weights are to tell how they are used.
+    fn tell_settings(&self) -> bool {
+        true
+    }
 }
 
 /// A folder on this machine.
@@ -180,6 +185,9 @@ pub(super) fn digest<'d>(files: impl Iterator<Item = (&'d String, &'d String)>) 
 
 /// What the files beside weights say, and the code in them.
 fn settings(format: Format, code: Option<Activation>, files: &impl Files) -> Result<Config> {
+    if !files.tell_settings() {
+        return Ok(Config::default());
+    }
     let json = |name| {
         files
             .find(name)?

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::choice::Choice;
+use super::choice::{Choice, Member};
 use super::names::Name;
 use super::towers::{Tower, shared};
 
@@ -15,15 +15,15 @@ const LOGITS: [&str; 2] = ["logit_scale", "logit_bias"];
 /// Where open_clip's `CustomTextCLIP` has its text tower.
 const CUSTOM_TEXT: &str = "text.";
 
-/// The prefixes that were stripped and the tensors that were left out, on one line, where there are any. `members`
-/// are read: their places in `names`.
+/// The prefixes that were stripped and the tensors that were left out, on one line, where there are any; `members`
+/// are read.
 pub(super) fn remark(
     choice: &Choice,
     names: &[Name],
-    members: &[(usize, String)],
+    members: &[Member],
 ) -> Option<String> {
     let mut is_read = vec![false; names.len()];
-    for (index, _) in members {
+    for Member { index, .. } in members {
         is_read[*index] = true;
     }
     let is_missed =

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 
-use super::choice::{Choice, Facts};
+use super::choice::{Choice, Facts, Member, Part};
 use super::names::{Name, Role};
 use super::parametrisation::{fold, join_positions};
 use super::remark::remark;
 use super::stored::{Opened, Stored};
 use super::{Format, huggingface};
 use crate::Result;
+use crate::backend::cpu::View;
 use crate::error::bail;
 
 /// The tensors of a CLIP, and how they were found.
@@ -37,10 +38,16 @@ pub(super) fn gather(files: &mut [Opened], prefix: Option<&str>) -> Result<Gathe
         format = Format::HuggingFace;
     }
     let mut parts: BTreeMap<(String, Role), Tensor> = BTreeMap::new();
-    for (file, members) in files.iter_mut().zip(plan.members) {
-        let places: Vec<usize> = members.iter().map(|member| member.place).collect();
-        for (member, tensor) in members.into_iter().zip(file.decode(&places)?) {
-            parts.insert((member.name, member.role), tensor);
+    let mut diverged_text = None;
+    for (file, wanted) in files.iter_mut().zip(plan.wanted) {
+        let places: Vec<usize> = wanted.iter().map(|wanted| wanted.place).collect();
+        for (wanted, tensor) in wanted.into_iter().zip(file.decode(&places)?) {
+            match (wanted.part, diverged(&wanted.name, &tensor)?) {
+                (Part::Image, Some(why)) => bail!(Weights, "{why}"),
+                (Part::Text, Some(why)) => diverged_text = diverged_text.or(Some(why)),
+                _ => {}
+            }
+            parts.insert((wanted.name, wanted.role), tensor);
         }
     }
     let mut tensors = fold(parts)?;
@@ -49,7 +56,9 @@ pub(super) fn gather(files: &mut [Opened], prefix: Option<&str>) -> Result<Gathe
     }
     join_positions(&mut tensors)?;
     Ok(Gathered {
-        foreign_text: without_embedding(&mut tensors).or(plan.foreign_text),
+        foreign_text: without_embedding(&mut tensors)
+            .or(plan.foreign_text)
+            .or(diverged_text),
         tensors,
         format,
         prefix: plan.prefix,
@@ -57,18 +66,26 @@ pub(super) fn gather(files: &mut [Opened], prefix: Option<&str>) -> Result<Gathe
     })
 }
 
+/// Why a tensor is no weight of any use: it holds a number that is not finite.
+fn diverged(name: &str, tensor: &Tensor) -> Result<Option<String>> {
+    let values = View::<f32>::of(tensor)?;
+    let bad = values.iter().find(|value| !value.is_finite());
+    Ok(bad.map(|bad| format!("{name} holds {bad}: the file is damaged or the training diverged")))
+}
+
 /// A tensor to be read.
-struct Member {
+struct Wanted {
     /// Its place in its file's list.
     place: usize,
     /// What it, or what it is a part of, is called within the model.
     name: String,
     role: Role,
+    part: Part,
 }
 
 struct Plan {
     /// For each file.
-    members: Vec<Vec<Member>>,
+    wanted: Vec<Vec<Wanted>>,
     is_huggingface: bool,
     has_transformers_names: bool,
     prefix: Option<String>,
@@ -102,18 +119,23 @@ fn plan(files: &[Opened], prefix: Option<&str>) -> Result<Plan> {
     let choice = Choice::of(&names, prefix, &facts)?;
     let members = choice.members(&names);
     let remark = remark(&choice, &names, &members);
-    let mut by_file: Vec<Vec<Member>> = files.iter().map(|_| Vec::new()).collect();
+    let mut by_file: Vec<Vec<Wanted>> = files.iter().map(|_| Vec::new()).collect();
     let mut taken = BTreeMap::new();
-    for (index, name) in members {
+    for Member { index, name, part } in members {
         let Name { raw, role, .. } = names[index];
         if let Some(other) = taken.insert((name.clone(), role), raw) {
             bail!(Weights, "it holds {name} twice, as {other} and as {raw}");
         }
         let (file, place) = places[index];
-        by_file[file].push(Member { place, name, role });
+        by_file[file].push(Wanted {
+            place,
+            name,
+            role,
+            part,
+        });
     }
     Ok(Plan {
-        members: by_file,
+        wanted: by_file,
         is_huggingface: choice.is_huggingface(),
         has_transformers_names: choice.has_transformers_names(),
         prefix: choice.prefix,
@@ -219,6 +241,23 @@ mod tests {
             );
             assert_eq!(gathered.tensors.len(), VIT.len(), "{prefix}");
             assert!(gathered.remark.unwrap().contains("lm_head.*"), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_an_error_that_names_its_tensor() {
+        static NUMBERS: [[u8; 4]; 3] = [
+            f32::NAN.to_le_bytes(),
+            f32::INFINITY.to_le_bytes(),
+            f32::NEG_INFINITY.to_le_bytes(),
+        ];
+        let names = under("visual.");
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        for number in &NUMBERS {
+            let mut damaged = file(&names);
+            damaged.tensors[4].place = Place::Bytes(number);
+            let error = gather(&mut [damaged], None).err().unwrap().report();
+            assert!(error.contains("visual.proj holds "), "{error}");
         }
     }
 
