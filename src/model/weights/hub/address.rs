@@ -26,6 +26,15 @@ impl Origin {
             scheme,
         })
     }
+
+    /// Whether what is meant for this origin may go to another: to itself, and to the same host's secure address, each
+    /// at its scheme's own port. As with Python's `requests`, never the other way round.
+    pub fn admits(&self, other: &Self) -> bool {
+        let is_upgrade = (self.scheme.as_str(), self.port) == ("http", 80)
+            && (other.scheme.as_str(), other.port) == ("https", 443)
+            && self.host == other.host;
+        is_upgrade || self == other
+    }
 }
 
 /// The address that a redirect from `base` leads to.
@@ -106,6 +115,26 @@ mod tests {
             assert_ne!(origin("https://hub"), origin(other), "{other}");
         }
         assert_eq!(origin("/a"), None);
+    }
+
+    #[test]
+    fn a_host_admits_its_own_secure_address_and_not_the_other_way_round() {
+        let admits = |one, other| {
+            let [one, other] = [one, other].map(|text| Origin::of(&uri(text)).unwrap());
+            one.admits(&other)
+        };
+        for (one, other, is) in [
+            ("http://hub", "http://hub", true),
+            ("http://hub", "https://hub", true),
+            ("http://hub:80", "https://HUB:443", true),
+            ("https://hub", "http://hub", false),
+            ("http://hub", "https://cdn", false),
+            ("http://hub", "https://hub:444", false),
+            ("http://hub:8080", "https://hub", false),
+            ("http://hub:443", "https://hub", false),
+        ] {
+            assert_eq!(admits(one, other), is, "{one} {other}");
+        }
     }
 
     #[test]

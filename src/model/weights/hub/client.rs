@@ -199,7 +199,9 @@ impl<'w> Client<'w> {
         let origin = Origin::of(address);
         let host = origin.as_ref().map_or("the hub", |origin| &origin.host);
         self.downloads.waits(&format!("waiting for {host}"));
-        let is_hub = origin.as_ref() == Some(&self.origin);
+        let is_hub = origin
+            .as_ref()
+            .is_some_and(|origin| self.origin.admits(origin));
         let request = self.agent.get(address).config();
         let mut request = request.timeout_recv_body(limit).build();
         if let Some(token) = self.token.as_ref().filter(|_| is_hub) {
