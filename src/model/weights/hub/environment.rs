@@ -1,5 +1,6 @@
 //! What the variables of the hub's tools say, taken as Python's `huggingface_hub` takes them.
 
+use std::num::IntErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ const HUB: &str = "https://huggingface.co";
 
 /// How long an answer may take, and how long a download may be silent, where no variable tells.
 const PATIENCE: u64 = 30;
+
+/// The longest wait that a variable can ask for: a year, which clocks can count.
+const LONGEST: u64 = 365 * 24 * 60 * 60;
 
 /// Values of a switch that is on, in any case.
 const YES: [&str; 4] = ["1", "on", "yes", "true"];
@@ -122,10 +126,13 @@ fn endpoint(variable: Variable) -> Result<String> {
 
 fn seconds(variable: Variable, name: &str) -> Result<Duration> {
     let told = variable(name).unwrap_or_default();
-    match told.trim().parse() {
+    match told.trim().parse::<u64>() {
         _ if told.is_empty() => Ok(Duration::from_secs(PATIENCE)),
         Ok(0) => Ok(Duration::from_secs(PATIENCE)),
-        Ok(count) => Ok(Duration::from_secs(count)),
+        Ok(count) => Ok(Duration::from_secs(count.min(LONGEST))),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => {
+            Ok(Duration::from_secs(LONGEST))
+        }
         Err(_) => bail!(
             Request,
             "{name} is \"{}\": give a number of seconds, or unset it",

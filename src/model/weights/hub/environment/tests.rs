@@ -108,6 +108,10 @@ fn switches_and_limits_are_read() {
         standard
     );
     assert_eq!(found("HF_HUB_DOWNLOAD_TIMEOUT", "").limits.answer, standard);
+    for told in ["10000000000000000000", "100000000000000000000000"] {
+        let longest = found("HF_HUB_DOWNLOAD_TIMEOUT", told).limits.silence;
+        assert_eq!(longest, Duration::from_secs(LONGEST));
+    }
     assert!(found("", "").links && !found("HF_HUB_DISABLE_SYMLINKS", "1").links);
     let mut hidden = one("HF_TOKEN", "hf_a");
     assert!(of(&hidden, Path::new("/h")).unwrap().token.is_some());
