@@ -181,11 +181,7 @@ fn from_path(path: &Path, prefix: Option<&str>) -> Result<Checkpoint> {
     Ok(checkpoint(package, path.display().to_string(), &name))
 }
 
-fn from_hub(
-    repository: &Repository,
-    model: &HubModel,
-    prefix: Option<&str>,
-) -> Result<Checkpoint> {
+fn from_hub(repository: &Repository, model: &HubModel, prefix: Option<&str>) -> Result<Checkpoint> {
     let Some(package) = repository.read(prefix)? else {
         match &model.file {
             Some(_) => bail!(

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::emulator::Role;
+use super::emulator::{Hub, Role};
 use super::{COMMIT, OPEN_CLIP, SHARDED, User, hub, names};
-use crate::common::Answer;
+use crate::common::{Answer, fixture};
 use crate::needs::{Need, python};
 
 const WEIGHTS: &str = "open_clip_model.safetensors";
@@ -143,18 +143,67 @@ fn damaged_json_is_found_said_and_replaced() {
 }
 
 #[test]
-fn where_links_are_not_wanted_names_are_files() {
+fn where_links_are_not_wanted_names_are_files_and_damage_is_found_too() {
     let (hub, user) = (hub(), User::new());
     let endpoint = hub.endpoint("std");
-    let mut command = user.percept(&endpoint, &["layers", "--model", OPEN_CLIP]);
-    let answer = command
-        .env("HF_HUB_DISABLE_SYMLINKS", "1")
-        .output()
-        .unwrap();
-    assert!(answer.status.success());
+    let layers = || {
+        let mut command = user.percept(&endpoint, &["layers", "--model", OPEN_CLIP]);
+        command.env("HF_HUB_DISABLE_SYMLINKS", "1");
+        let answer = Answer::from(command.output().unwrap());
+        assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+        answer.stderr
+    };
+    layers();
     let cached = user.cached(OPEN_CLIP, WEIGHTS);
-    assert!(cached.symlink_metadata().unwrap().is_file());
-    user.assert_whole(&hub, OPEN_CLIP);
+    let mut flipped = hub.file(OPEN_CLIP, WEIGHTS).to_vec();
+    *flipped.last_mut().unwrap() ^= 1;
+    for is_copied in [false, true] {
+        if is_copied {
+            fs::remove_file(&cached).unwrap();
+        }
+        fs::write(&cached, &flipped).unwrap();
+        let said = layers();
+        assert!(said.contains("is damaged"), "{said}");
+        assert!(cached.symlink_metadata().unwrap().is_file());
+        user.assert_whole(&hub, OPEN_CLIP);
+        assert_eq!(layers(), "");
+    }
+    assert_eq!(names(cached.parent().unwrap()).len(), 2);
+}
+
+/// A hub with a sharded model of which a file of JSON ends so.
+fn hub_with(name: &str, end: &str) -> Hub {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(fixture("vit/hf")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    let path = folder.path().join(name);
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.trim_end().strip_suffix('}').unwrap().to_owned();
+    fs::write(path, text + end).unwrap();
+    Hub::start(&[(SHARDED, folder.path())])
+}
+
+#[test]
+fn json_that_is_none_on_the_hub_either_is_not_said_to_be_damaged() {
+    for name in ["config.json", "model.safetensors.index.json"] {
+        let (hub, user) = (hub_with(name, ", \"x\": [NaN, -Infinity]}"), User::new());
+        let says = format!("{name} has NaN or Infinity in it, which JSON does not have");
+        for _ in 0..2 {
+            let words = [&says, "with null in their place"];
+            let said = user.fails(&hub.endpoint("std"), SHARDED, &words);
+            assert!(!said.contains("damaged"), "{said}");
+        }
+        let asked = hub.asked("std").into_iter();
+        let asked =
+            asked.filter(|asked| asked.path.ends_with(name) && asked.path.contains("/resolve/"));
+        assert_eq!(asked.count(), 1);
+
+        let (hub, user) = (hub_with(name, ", }"), User::new());
+        let says = format!("{name} of owner/sharded is not JSON on the hub either: ask its owners");
+        user.fails(&hub.endpoint("std"), SHARDED, &[&says]);
+    }
 }
 
 #[test]
@@ -169,6 +218,15 @@ fn a_cache_that_may_not_be_written_to_is_an_error_that_says_so() {
         "set HF_HUB_CACHE",
     ];
     super::assert_refused(&Answer::from(answer), &words);
+    // Blobs may be written, names not.
+    let repository = user.repository(OPEN_CLIP);
+    fs::create_dir_all(&repository).unwrap();
+    fs::write(repository.join("snapshots"), "").unwrap();
+    user.fails(
+        &hub.endpoint("std"),
+        OPEN_CLIP,
+        &["percept: cannot keep open_clip_", "set HF_HUB_CACHE"],
+    );
 }
 
 #[test]

@@ -16,6 +16,9 @@ use super::http::{Answer, Asked, End};
 /// The commit that every repository is at.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
+/// The commit that repositories are at in the mode `forgotten`, in which there is no other any more.
+pub const NEW_COMMIT: &str = "76543210fedcba9876543210fedcba9876543210";
+
 /// Who may see gated and private repositories.
 pub const TOKEN: &str = "hf_good";
 
@@ -110,6 +113,13 @@ fn numbered(mode: &str) -> (&str, usize) {
     (name, mode[name.len()..].parse().unwrap_or(usize::MAX))
 }
 
+fn commit(mode: &str) -> &'static str {
+    match mode {
+        "forgotten" => NEW_COMMIT,
+        _ => COMMIT,
+    }
+}
+
 fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -160,7 +170,14 @@ impl Shared {
         let Some((id, rest)) = path.split_once("/resolve/") else {
             return Answer::of(404);
         };
-        let name = rest.rsplit('/').next().unwrap();
+        let (revision, name) = rest.rsplit_once('/').unwrap_or_default();
+        if mode == "moved" && revision != COMMIT {
+            // A newer commit, of which nothing tells.
+            let newer = self.repositories[id][name].iter().map(|byte| !byte);
+            let newer: Vec<_> = newer.collect();
+            let quoted = format!("\"{}\"", etag(name, &newer));
+            return ranged(Answer::of(200).with("X-Linked-ETag", quoted), &newer, asked);
+        }
         match self.repositories.get(id).and_then(|files| files.get(name)) {
             Some(bytes) => self.resolved(mode, id, name, bytes, asked),
             None => Answer::of(404).with("X-Error-Code", "EntryNotFound"),
@@ -206,14 +223,19 @@ impl Shared {
         let Some(files) = self.repositories.get(id) else {
             return Answer::of(401).with("X-Error-Code", "RepoNotFound");
         };
-        if !["main", "v1", COMMIT].contains(&revision) {
+        if !["main", "v1", commit(mode)].contains(&revision) {
             return Answer::of(404).with("X-Error-Code", "RevisionNotFound");
         }
+        // What is listed need not be there.
+        let missing = "open_clip_model.safetensors".to_owned();
+        let missing = (mode == "listed").then_some(&missing);
         let names: Vec<_> = files
             .keys()
+            .chain(missing)
             .map(|name| serde_json::json!({ "rfilename": name }))
             .collect();
-        let text = serde_json::json!({"id": id, "sha": COMMIT, "siblings": names}).to_string();
+        let text =
+            serde_json::json!({"id": id, "sha": commit(mode), "siblings": names}).to_string();
         match mode {
             "trickle" => Answer::of(200)
                 .body(text.as_bytes())
@@ -229,13 +251,16 @@ impl Shared {
             let port = self.storage;
             format!("http://{host}:{port}/{mode}/{id}/{name}?X-Amz-Signature=secret")
         };
-        if mode == "mirror" {
+        if ["mirror", "swap"].contains(&mode) {
             return Answer::of(302).with("Location", stored("127.0.0.1"));
         }
         let quoted = format!("\"{}\"", etag(name, bytes));
-        let mut answer = Answer::of(302).with("X-Linked-Size", bytes.len());
-        if mode != "nocommit" {
-            answer = answer.with("X-Repo-Commit", COMMIT);
+        let mut answer = Answer::of(302);
+        if mode != "nosize" {
+            answer = answer.with("X-Linked-Size", bytes.len());
+        }
+        if !["nocommit", "moved"].contains(&mode) {
+            answer = answer.with("X-Repo-Commit", commit(mode));
         }
         if mode != "noetag" {
             answer = answer.with("X-Linked-ETag", &quoted).with("ETag", &quoted);
@@ -272,9 +297,16 @@ impl Shared {
         let half = bytes.len() / 2;
         let (kind, times) = numbered(mode);
         let count = self.count(format!("{mode} {name}"));
+        if mode == "swap" && count == 0 {
+            // Another version begins to come.
+            let other: Vec<_> = bytes.iter().map(|byte| !byte).collect();
+            let quoted = format!("\"{}\"", etag(name, &other));
+            let answer = Answer::of(200).with("X-Repo-Commit", COMMIT);
+            return ranged(answer.with("ETag", quoted), &other, asked).ending(End::Half);
+        }
         let answer = match mode {
             // A mirror gives in the end what the hub gives at first.
-            "mirror" => Answer::of(200)
+            "mirror" | "swap" => Answer::of(200)
                 .with("X-Repo-Commit", COMMIT)
                 .with("ETag", format!("\"{}\"", etag(name, bytes))),
             _ => Answer::of(200).with("ETag", "\"0123456789abcdef-2\""),
@@ -312,7 +344,7 @@ impl Shared {
 /// A small file, as the hub's own storage gives it.
 fn small(mode: &str, name: &str, bytes: &[u8], asked: &Asked) -> Answer {
     let quoted = format!("\"{}\"", etag(name, bytes));
-    let answer = Answer::of(200).with("X-Repo-Commit", COMMIT);
+    let answer = Answer::of(200).with("X-Repo-Commit", commit(mode));
     let is_long = bytes.len() >= 1000;
     let is_compressed = match mode {
         "gz" | "gzall" => asked.takes_gzip,

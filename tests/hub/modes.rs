@@ -19,7 +19,7 @@ use Outcome::{Fails, Loads};
 
 const WAY_OUT: &str = "pass its path with --model";
 
-const MODES: [(&str, Outcome); 42] = [
+const MODES: [(&str, Outcome); 45] = [
     ("std", Loads),
     ("direct", Loads),
     // Compressed: if one takes it, files of 1000 bytes and more, also weights, also if nobody asked for it.
@@ -31,6 +31,10 @@ const MODES: [(&str, Outcome); 42] = [
     ("mirror", Loads),
     ("noetag", Loads),
     ("nocommit", Loads),
+    ("nosize", Loads),
+    // The branch has moved since the list was asked for; a mirror has another version at first.
+    ("moved", Loads),
+    ("swap", Loads),
     ("otherhost", Loads),
     ("slow", Loads),
     ("gated", Loads),
@@ -186,10 +190,21 @@ fn a_list_that_hardly_comes_is_not_waited_for_for_ever() {
         .output()
         .unwrap();
     let words = [
-        "percept: 127.0.0.1 does not come to an end with its answer, 2 times",
+        "percept: 127.0.0.1 did not finish its answer in time, 2 times",
         WAY_OUT,
     ];
     assert_refused(&Answer::from(answer), &words);
+}
+
+#[test]
+fn nobody_is_too_patient() {
+    let (hub, user) = (hub(), User::new());
+    let mut command = user.percept(&hub.endpoint("std"), &["layers", "--model", OPEN_CLIP]);
+    for name in ["HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"] {
+        command.env(name, "10000000000000000000");
+    }
+    let answer = Answer::from(command.output().unwrap());
+    assert_eq!(answer.code, Some(0), "{}", answer.stderr);
 }
 
 fn all_modes(model: &str, id: &str) {

@@ -1,8 +1,9 @@
 //! What may be written for a model on the hub.
 
-use super::emulator::Hub;
+use super::emulator::{COMMIT, Hub};
 use super::{OPEN_CLIP, User, hub};
 
+/// The files that were asked for.
 fn fetched(hub: &Hub, mode: &str) -> Vec<String> {
     let asked = hub.asked(mode).into_iter().map(|asked| asked.path);
     asked.filter(|path| path.contains("/resolve/")).collect()
@@ -19,7 +20,10 @@ fn a_revision_is_asked_for_and_kept() {
         let user = User::new();
         user.loads(&hub.endpoint(mode), model);
         let paths = fetched(&hub, mode);
-        let prefix = format!("/{mode}/owner/clip/resolve/{revision}/");
+        // All are of the commit that the revision was when the list of files was asked for.
+        let prefix = format!("/{mode}/owner/clip/resolve/{COMMIT}/");
+        let list = format!("/{mode}/api/models/owner/clip/revision/{revision}");
+        assert!(hub.asked(mode).iter().any(|asked| asked.path == list));
         assert_eq!(paths.len(), 2);
         assert!(
             paths.iter().all(|path| path.starts_with(&prefix)),

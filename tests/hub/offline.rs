@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::emulator::NEW_COMMIT;
 use super::{COMMIT, KNOWN, OPEN_CLIP, SHARDED, User, assert_refused, hub, names};
 use crate::common::Answer;
 
@@ -82,6 +83,49 @@ fn a_file_that_the_repository_does_not_have_is_known_not_to_be_there() {
     let answer = user.loads(NOBODY, SHARDED);
     let says = "taking model.safetensors.index.json of owner/sharded, which the cache has";
     assert!(answer.stderr.contains(says), "{}", answer.stderr);
+}
+
+#[test]
+fn a_better_file_that_does_not_come_leaves_the_one_that_is_there() {
+    let (hub, user) = (hub(), User::new());
+    let good = user.loads(&hub.endpoint("std"), SHARDED);
+    let marks = user.repository(SHARDED).join(".no_exist").join(COMMIT);
+    fs::remove_file(marks.join("open_clip_model.safetensors")).unwrap();
+    let answer = user.loads(&hub.endpoint("listed"), SHARDED);
+    assert_eq!(answer.stdout, good.stdout);
+    for says in [
+        "the hub answered 404 to ",
+        "taking model.safetensors.index.json of owner/sharded, which the cache has",
+    ] {
+        assert!(answer.stderr.contains(says), "{}", answer.stderr);
+    }
+    let new = User::new();
+    let words = [
+        "the hub answered 404 to ",
+        "has no such file, though it lists it",
+    ];
+    new.fails(&hub.endpoint("listed"), SHARDED, &words);
+}
+
+#[test]
+fn a_commit_that_the_hub_forgot_is_named() {
+    let (hub, user) = (hub(), User::new());
+    user.loads(&hub.endpoint("std"), OPEN_CLIP);
+    fs::remove_file(user.cached(OPEN_CLIP, "open_clip_config.json")).unwrap();
+    let reference = user.repository(OPEN_CLIP).join("refs/main");
+    let says = format!(
+        "owner/clip has no commit {COMMIT} any more, as the cache has it: remove {} to fetch what main is now",
+        reference.display()
+    );
+    let forgotten = hub.endpoint("forgotten");
+    user.fails(
+        &forgotten,
+        OPEN_CLIP,
+        &["percept: the hub answered 404", &says],
+    );
+    fs::remove_file(&reference).unwrap();
+    user.loads(&forgotten, OPEN_CLIP);
+    assert_eq!(fs::read_to_string(reference).unwrap(), NEW_COMMIT);
 }
 
 #[test]

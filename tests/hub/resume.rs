@@ -99,6 +99,27 @@ fn what_is_there_wholly_is_not_fetched_again() {
 }
 
 #[test]
+fn what_is_there_of_a_file_whose_size_is_not_told_is_used_if_it_is_right() {
+    for (name, more, is_asked) in [("whole", &b""[..], false), ("too long", b"more", true)] {
+        let (hub, user) = (hub(), User::new());
+        let mut child = run_to_half(&user, &hub);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let there = [hub.file(OPEN_CLIP, WEIGHTS), more].concat();
+        fs::write(part(&user).unwrap(), there).unwrap();
+        let answer = user.layers(&hub.endpoint("nosize"), OPEN_CLIP);
+        assert_eq!(answer.code, Some(0), "{name}: {}", answer.stderr);
+        user.assert_whole(&hub, OPEN_CLIP);
+        let mut asked = hub.asked("nosize").into_iter();
+        assert_eq!(
+            asked.any(|asked| asked.role == Role::Storage),
+            is_asked,
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn the_direct_answer_of_a_hub_is_gone_on_with_too() {
     let (hub, user) = (hub(), User::new());
     let mut child = run_to_half(&user, &hub);

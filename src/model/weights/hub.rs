@@ -16,10 +16,13 @@ mod cache;
 mod client;
 mod download;
 mod environment;
+mod json;
 mod listing;
 mod lock;
 mod mend;
 mod part;
+mod place;
+mod promise;
 mod receive;
 mod roots;
 mod route;
@@ -30,8 +33,8 @@ use cache::{Cache, Known};
 use client::Client;
 use download::Download;
 use environment::Environment;
+use json::Json;
 use listing::Listing;
-use trouble::Trouble;
 
 /// A repository, of which only the files that are asked for are fetched.
 pub(super) struct Repository<'w> {
@@ -52,6 +55,8 @@ pub(super) struct Repository<'w> {
     used: RefCell<BTreeMap<String, PathBuf>>,
     /// Files whose blobs are to be replaced.
     damaged: RefCell<BTreeSet<String>>,
+    /// What files of JSON turned out to be.
+    texts: RefCell<BTreeMap<String, Json>>,
 }
 
 impl<'w> Repository<'w> {
@@ -76,6 +81,7 @@ impl<'w> Repository<'w> {
             is_pinned: Cell::new(false),
             used: RefCell::default(),
             damaged: RefCell::default(),
+            texts: RefCell::default(),
         })
     }
 
@@ -98,15 +104,15 @@ impl<'w> Repository<'w> {
             None => Known::Nothing,
         };
         match known {
-            Known::Here(path) if !self.is_sound(name, &path) => Known::Nothing,
+            Known::Here(path) if self.is_damaged(name, &path) => Known::Nothing,
             known => known,
         }
     }
 
-    fn is_sound(&self, name: &str, path: &Path) -> bool {
-        let is_offline = self.environment.offline.is_some();
-        if is_offline || !name.ends_with(".json") || cache::is_json(path) {
-            return true;
+    /// Whether a file in the cache is to be fetched again, which is said.
+    fn is_damaged(&self, name: &str, path: &Path) -> bool {
+        if self.environment.offline.is_some() || self.json(name, path) != Json::Broken {
+            return false;
         }
         if self.damaged.borrow_mut().insert(name.to_owned()) {
             let path = path.display();
@@ -114,13 +120,24 @@ impl<'w> Repository<'w> {
                 "{path} in the cache is damaged, it is not JSON; fetching it again"
             ));
         }
-        false
+        true
     }
 
-    fn hand_out<'n>(&self, name: &'n str, path: PathBuf) -> Option<(&'n str, PathBuf)> {
+    fn json(&self, name: &str, path: &Path) -> Json {
+        if !name.ends_with(".json") {
+            return Json::Sound;
+        }
+        let mut texts = self.texts.borrow_mut();
+        *texts
+            .entry(name.to_owned())
+            .or_insert_with(|| Json::of(path))
+    }
+
+    fn hand_out<'n>(&self, name: &'n str, path: PathBuf) -> Result<Option<(&'n str, PathBuf)>> {
         self.is_pinned.set(true);
+        self.check_json(name, &path)?;
         self.used.borrow_mut().insert(name.to_owned(), path.clone());
-        Some((name, path))
+        Ok(Some((name, path)))
     }
 
     /// A file's path in the repository.
@@ -156,15 +173,17 @@ impl<'w> Repository<'w> {
         }
         let client = self.client()?;
         let ask = |revision: &str| Listing::ask(client, &self.model.id, revision, is_needed);
-        let told = |trouble| self.explain(trouble);
-        let mut listing = ask(&self.model.revision).map_err(told)?;
+        let newest = &self.model.revision;
+        let mut listing = ask(newest).map_err(|trouble| self.explain(trouble, newest))?;
         let pinned = self
             .commit
             .borrow()
             .clone()
             .filter(|_| self.is_pinned.get());
         match pinned {
-            Some(commit) if commit != listing.commit => listing = ask(&commit).map_err(told)?,
+            Some(commit) if commit != listing.commit => {
+                listing = ask(&commit).map_err(|trouble| self.explain(trouble, &commit))?;
+            }
             Some(_) => {}
             None => {
                 self.cache
@@ -179,9 +198,6 @@ impl<'w> Repository<'w> {
         let client = self.client()?;
         let file = self.path(name);
         let commit = self.commit.borrow().clone().unwrap_or_default();
-        let fetched = [self.model.revision.as_str(), &commit]
-            .map(|revision| client.file_address(&self.model.id, revision, &file));
-        let [newest, pinned] = fetched;
         let title = format!("{file} of {}", self.model.id);
         let download = Download {
             client,
@@ -192,15 +208,15 @@ impl<'w> Repository<'w> {
             commit: &commit,
             replaces: self.damaged.borrow().contains(name),
         };
-        let fetched = match (newest, pinned) {
-            (Ok(newest), Ok(pinned)) => download.run([newest, pinned]),
-            (Err(trouble), _) | (_, Err(trouble)) => Err(trouble),
-        };
+        // A branch or tag may lead elsewhere by now.
+        let address = client.file_address(&self.model.id, &commit, &file);
+        let fetched = address.and_then(|address| download.run(&address));
         self.downloads.ends();
-        fetched.map_err(|trouble: Trouble| self.explain(trouble))
+        self.texts.borrow_mut().remove(name);
+        fetched.map_err(|trouble| self.explain(trouble, &commit))
     }
 
-    /// Takes what the cache has, where the hub does not tell whether there is better.
+    /// Takes what the cache has, where the hub does not tell whether there is better, or does not give it.
     fn fall_back<'n>(
         &self,
         names: &[&'n str],
@@ -218,7 +234,7 @@ impl<'w> Repository<'w> {
                 error.report()
             ));
         }
-        Ok(self.hand_out(name, path))
+        self.hand_out(name, path)
     }
 }
 
@@ -241,7 +257,7 @@ impl Files for Repository<'_> {
             }
         }
         match held {
-            Some((name, path)) if is_certain => return Ok(self.hand_out(name, path)),
+            Some((name, path)) if is_certain => return self.hand_out(name, path),
             None if is_certain => return Ok(None),
             // A better one is to be of the commit that this one is of.
             Some(_) => self.is_pinned.set(true),
@@ -259,9 +275,12 @@ impl Files for Repository<'_> {
             }
             let path = match self.look(name) {
                 Known::Here(path) => path,
-                _ => self.fetch(name)?,
+                _ => match self.fetch(name) {
+                    Ok(path) => path,
+                    Err(error) => return self.fall_back(names, held, error),
+                },
             };
-            return Ok(self.hand_out(name, path));
+            return self.hand_out(name, path);
         }
         Ok(None)
     }

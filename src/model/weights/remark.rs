@@ -17,11 +17,7 @@ const CUSTOM_TEXT: &str = "text.";
 
 /// The prefixes that were stripped and the tensors that were left out, on one line, where there are any; `members`
 /// are read.
-pub(super) fn remark(
-    choice: &Choice,
-    names: &[Name],
-    members: &[Member],
-) -> Option<String> {
+pub(super) fn remark(choice: &Choice, names: &[Name], members: &[Member]) -> Option<String> {
     let mut is_read = vec![false; names.len()];
     for Member { index, .. } in members {
         is_read[*index] = true;

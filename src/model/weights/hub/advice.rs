@@ -11,10 +11,10 @@ use crate::model::weights::package;
 const TOKENS: &str = "https://huggingface.co/settings/tokens";
 
 impl Repository<'_> {
-    /// What went wrong, and what to do.
-    pub(super) fn explain(&self, trouble: Trouble) -> Error {
+    /// What went wrong when a branch, tag or commit was asked for, and what to do.
+    pub(super) fn explain(&self, trouble: Trouble, revision: &str) -> Error {
         let advice = match &trouble.cause {
-            Cause::Refused(refusal) => self.about(refusal),
+            Cause::Refused(refusal) => self.about(refusal, revision),
             _ => self.elsewhere.clone(),
         };
         trouble.error(&advice)
@@ -40,7 +40,7 @@ impl Repository<'_> {
         Error::new(Kind::Network, message)
     }
 
-    fn about(&self, refusal: &Refusal) -> String {
+    fn about(&self, refusal: &Refusal, revision: &str) -> String {
         let (id, page) = (&self.model.id, self.page());
         if refusal.storage.is_some() {
             return format!("try again later, or {}", self.elsewhere);
@@ -51,10 +51,14 @@ impl Repository<'_> {
                 "its owners show {id} only to whom they know: ask for access at {page}, and {}",
                 self.about_token()
             ),
-            (_, "RevisionNotFound") => format!(
-                "{id} has no branch, tag or commit {}: {page}/tree/main lists them",
+            (_, "RevisionNotFound") if revision != self.model.revision => format!(
+                "{id} has no commit {revision} any more, as the cache has it: remove {} to fetch what {} is now",
+                self.cache.reference(&self.model.revision).display(),
                 self.model.revision
             ),
+            (_, "RevisionNotFound") => {
+                format!("{id} has no branch, tag or commit {revision}: {page}/tree/main lists them")
+            }
             (_, "EntryNotFound") => {
                 format!("{id} has no such file, though it lists it: look at {page}/tree/main")
             }

@@ -8,9 +8,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::de::IgnoredAny;
+use tempfile::Builder;
 
-use crate::{Error, Result};
+use super::{place, promise};
 
 /// What the cache knows of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,9 +52,14 @@ impl Cache {
         if is_hex(revision, 40) {
             return Some(revision.to_owned());
         }
-        let text = fs::read_to_string(self.folder.join("refs").join(revision)).ok()?;
+        let text = fs::read_to_string(self.reference(revision)).ok()?;
         let commit = text.trim();
         is_name(commit).then(|| commit.to_owned())
+    }
+
+    /// Where that is noted.
+    pub fn reference(&self, revision: &str) -> PathBuf {
+        self.folder.join("refs").join(revision)
     }
 
     /// What is known of a file at a commit.
@@ -78,25 +83,18 @@ impl Cache {
         if self.commit(revision).as_deref() == Some(commit) {
             return;
         }
-        let path = self.folder.join("refs").join(revision);
-        let new = path.with_file_name(format!(
-            "{}.{:08x}.tmp",
-            path.file_name().unwrap_or_default().to_string_lossy(),
-            std::process::id()
-        ));
-        let _ = parent(&path)
-            .and_then(|()| fs::write(&new, commit))
-            .and_then(|()| fs::rename(&new, &path));
+        let _ = put(&self.reference(revision), |new| fs::write(new, commit));
     }
 
     /// Where the bytes of this ETag belong.
     pub fn blob(&self, etag: &str) -> PathBuf {
-        self.folder.join("blobs").join(etag)
+        self.blobs().join(etag)
     }
 
     /// Where they are while they come.
     pub fn part(&self, etag: &str) -> PathBuf {
-        self.folder.join("blobs").join(format!("{etag}.incomplete"))
+        let name = format!("{etag}{}", place::ENDING);
+        self.blobs().join(name)
     }
 
     /// What is locked meanwhile.
@@ -109,60 +107,41 @@ impl Cache {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn name(&self, etag: &str, commit: &str, file: &str) -> Result<PathBuf> {
+    pub fn name(&self, etag: &str, commit: &str, file: &str) -> io::Result<PathBuf> {
         let (blob, path) = (self.blob(etag), self.snapshot(commit, file));
-        let cannot = |error| Error::io("cannot write", &path, error);
-        parent(&path).map_err(cannot)?;
         let up = "../".repeat(2 + file.split('/').count() - 1);
         let target = format!("{up}blobs/{etag}");
-        if fs::read_link(&path).is_ok_and(|link| link == Path::new(&target)) {
+        let target = Path::new(&target);
+        if fs::read_link(&path).is_ok_and(|link| link == target) || promise::are_one(&path, &blob) {
             return Ok(path);
         }
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot(error)),
-            _ => {}
-        }
-        let is_there = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
         let linked = match self.links {
-            true => link(Path::new(&target), &path),
+            true => put(&path, |new| link(target, new)),
             false => Err(io::ErrorKind::Unsupported.into()),
         };
-        match linked.or_else(|error| match is_there(&error) {
-            // Another process was faster.
-            true => Ok(()),
-            false => fs::hard_link(&blob, &path),
-        }) {
-            Ok(()) => Ok(path),
-            Err(_) => match fs::copy(&blob, &path) {
-                Ok(_) => Ok(path),
-                Err(error) => Err(cannot(error)),
-            },
-        }
+        linked
+            .or_else(|_| put(&path, |new| fs::hard_link(&blob, new)))
+            .or_else(|_| put(&path, |new| fs::copy(&blob, new).map(|_| ())))?;
+        Ok(path)
+    }
+
+    /// Where blobs lie.
+    pub fn blobs(&self) -> PathBuf {
+        self.folder.join("blobs")
+    }
+
+    /// Where commits' files lie.
+    pub fn snapshots(&self) -> PathBuf {
+        self.folder.join("snapshots")
     }
 
     fn snapshot(&self, commit: &str, file: &str) -> PathBuf {
-        self.folder.join("snapshots").join(commit).join(file)
+        self.snapshots().join(commit).join(file)
     }
 
     fn mark(&self, commit: &str, file: &str) -> PathBuf {
         self.folder.join(".no_exist").join(commit).join(file)
     }
-}
-
-/// The SHA-256 that the bytes at a path of the cache must have, where its blob's name tells: large files' ETags are
-/// their SHA-256.
-pub fn promised(path: &Path) -> Option<String> {
-    let blob = fs::read_link(path).ok()?;
-    let name = blob.file_name()?.to_str()?;
-    is_sha256(name).then(|| name.to_owned())
-}
-
-/// Whether a file's text is JSON; of one that cannot be read nothing is known.
-pub fn is_json(path: &Path) -> bool {
-    File::open(path).map_or(true, |file| {
-        let read = serde_json::from_reader::<_, IgnoredAny>(io::BufReader::new(file));
-        read.is_ok_and(|_| true)
-    })
 }
 
 /// Whether the ETag is a SHA-256.
@@ -192,6 +171,22 @@ pub fn parent(path: &Path) -> io::Result<()> {
         Some(folder) => fs::create_dir_all(folder),
         None => Ok(()),
     }
+}
+
+/// Puts a whole file, or a link, at a path, in place of what is there.
+fn put(path: &Path, mut write: impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+    parent(path)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let write = |new: &Path| {
+        write(new).inspect_err(|error| {
+            // What is there already is another's.
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                let _ = fs::remove_file(new);
+            }
+        })
+    };
+    let new = Builder::new().suffix(".tmp").make_in(folder, write)?;
+    Ok(new.persist(path)?)
 }
 
 #[cfg(unix)]
@@ -241,6 +236,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_by_half_takes_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        fs::write(&path, "old").unwrap();
+        let half = put(&path, |new| {
+            fs::write(new, "ne")?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert_eq!(half.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        put(&path, |new| fs::write(new, "new")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
     fn a_revision_is_a_commit_or_what_the_cache_knows() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(folder.path(), "o/n", true);
@@ -252,18 +263,5 @@ mod tests {
         }
         fs::write(cache.folder().join("refs/refs/pr/1"), "../../x").unwrap();
         assert_eq!(cache.commit("refs/pr/1"), None);
-    }
-
-    #[test]
-    fn only_the_names_of_large_blobs_promise_what_they_hold() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(folder.path(), "o/n", true);
-        let large = "0f".repeat(32);
-        for (etag, promise) in [(large.as_str(), Some(large.clone())), (COMMIT, None)] {
-            parent(&cache.blob(etag)).unwrap();
-            fs::write(cache.blob(etag), "").unwrap();
-            let path = cache.name(etag, COMMIT, etag).unwrap();
-            assert_eq!(promised(&path), promise);
-        }
     }
 }

@@ -36,64 +36,56 @@ pub struct Download<'a> {
 }
 
 impl Download<'_> {
-    /// Fetches the file from the first address; from the second, which names the commit, where the first leads to
-    /// another commit.
+    /// Fetches the file from its address at the commit.
     ///
     /// # Errors
     /// When it cannot be fetched, or is not what the hub said of it.
-    pub fn run(&self, addresses: [Uri; 2]) -> Result<PathBuf, Trouble> {
-        let [newest, pinned] = addresses;
+    pub fn run(&self, address: &Uri) -> Result<PathBuf, Trouble> {
         let mut part = None;
-        let mut start = newest;
-        let fetched = self.client.patiently(|attempts| {
-            if let Some(etag) = self.attempt(&start, &mut part, attempts)? {
-                return Ok(etag);
-            }
-            start = pinned.clone();
-            match self.attempt(&start, &mut part, attempts)? {
-                Some(etag) => Ok(etag),
-                None => Err(Trouble::lasting(format!(
-                    "the hub sends another commit of {} than the one that was asked for",
-                    self.title
-                ))),
-            }
-        });
+        let fetched = self
+            .client
+            .patiently(|attempts| self.attempt(address, &mut part, attempts));
         let keeps = |part: &Part| part.is_checked() && part.length() > 0;
         let etag = fetched.map_err(|trouble| Trouble {
             keeps: part.as_ref().is_some_and(keeps),
             ..trouble
         })?;
         if let Some(part) = part {
-            let blob = self.cache.blob(&etag);
-            part.finish(&blob)
-                .map_err(|error| Error::io("cannot write", &blob, error))?;
+            part.finish(&self.cache.blob(&etag))
+                .map_err(|error| self.unwritable(error))?;
         }
-        Ok(self.cache.name(&etag, self.commit, self.file)?)
+        self.cache
+            .name(&etag, self.commit, self.file)
+            .map_err(|error| self.unwritable(error))
     }
 
-    /// Fetches what is not there yet. The file's ETag; none where the address leads to another commit.
+    /// Fetches what is not there yet. The file's ETag.
     fn attempt(
         &self,
-        start: &Uri,
+        address: &Uri,
         held: &mut Option<Part>,
         attempts: &mut Attempts,
-    ) -> Result<Option<String>, Trouble> {
-        let mut route = Route::new(start.clone());
+    ) -> Result<String, Trouble> {
+        let mut route = Route::new(address.clone());
         loop {
-            if self.is_of_another(&route.facts) {
-                return Ok(None);
-            }
             if let Some(etag) = self.finished(&route.facts, held)? {
-                return Ok(Some(etag));
+                return Ok(etag);
             }
             let from = held.as_ref().map_or(0, Part::length);
-            let Some(response) = self.client.step(&mut route, from)? else {
-                continue;
+            let response = match self.client.step(&mut route, from) {
+                Ok(Some(response)) => response,
+                Ok(None) => continue,
+                Err(trouble) if from > 0 && trouble.is_beyond_the_end() => {
+                    self.restart(held)?;
+                    continue;
+                }
+                Err(trouble) => return Err(trouble),
             };
-            if self.is_of_another(&route.facts) {
-                return Ok(None);
+            // The last answer may be the only one to tell what it has.
+            if let Some(etag) = self.finished(&route.facts, held)? {
+                return Ok(etag);
             }
-            let Some(etag) = self.etag(&route.facts) else {
+            let (Some(part), Some(_)) = (&mut *held, &route.facts.etag) else {
                 let host = route.host();
                 let what = format!(
                     "{host} does not tell which version of {} it has",
@@ -101,20 +93,17 @@ impl Download<'_> {
                 );
                 return Err(Trouble::lasting(what));
             };
-            if held.is_none() {
-                if self.finished(&route.facts, held)?.is_some() {
-                    return Ok(Some(etag));
-                }
-                // What is there already is not asked for a second time.
-                if held.as_ref().is_some_and(|part| part.length() > 0) {
-                    continue;
-                }
-            }
-            if let Some(part) = held {
+            // What is there already is not asked for a second time, nor is anything joined that is of another version.
+            if part.length() == from {
                 self.receive(part, &route, response, attempts)?;
+                return Ok(part.etag().to_owned());
             }
-            return Ok(Some(etag));
         }
+    }
+
+    fn restart(&self, held: &mut Option<Part>) -> Result<(), Trouble> {
+        let restarted = held.as_mut().map_or(Ok(()), Part::restart);
+        restarted.map_err(|error| self.unwritable(error))
     }
 
     /// What the blob is called. An ETag that is not the hub's tells nothing of the content, and other files may have
@@ -132,20 +121,26 @@ impl Download<'_> {
         }
     }
 
-    fn is_of_another(&self, facts: &Facts) -> bool {
-        facts
-            .commit
-            .as_ref()
-            .is_some_and(|commit| commit != self.commit)
+    /// # Errors
+    /// When an answer is of another commit.
+    fn check_commit(&self, facts: &Facts) -> Result<(), Trouble> {
+        match &facts.commit {
+            Some(commit) if commit != self.commit => Err(Trouble::lasting(format!(
+                "the hub sends another commit of {} than the one that was asked for",
+                self.title
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// As soon as the ETag is known, locks the blob and opens its part. The ETag, where nothing is left to fetch.
     fn finished(&self, facts: &Facts, held: &mut Option<Part>) -> Result<Option<String>, Trouble> {
+        self.check_commit(facts)?;
         let Some(etag) = &self.etag(facts) else {
             return Ok(None);
         };
-        if held.as_ref().is_some_and(|part| part.etag() != etag) {
-            *held = None;
+        if let Some(other) = held.take_if(|part| part.etag() != etag) {
+            other.discard();
         }
         if held.is_none() {
             let lock = self.lock(etag)?;
@@ -160,8 +155,8 @@ impl Download<'_> {
         let Some(part) = held else {
             return Ok(None);
         };
-        let is_whole = part.is_checked() && facts.size == Some(part.length());
-        let is_right = is_whole && part.digest() == *etag;
+        let is_whole = facts.size.is_none_or(|size| size == part.length());
+        let is_right = is_whole && part.is_right().map_err(|error| self.unwritable(error))?;
         // What cannot be checked is not joined; neither is what is too long, or wrong.
         let is_useless = !part.is_checked() || facts.size.is_some_and(|size| part.length() >= size);
         if is_useless && !is_right {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Repository, cache, part};
+use super::json::Json;
+use super::{Repository, part};
 use crate::error::{Kind, bail};
 use crate::model::spec::WEIGHT_EXTENSIONS;
 use crate::model::weights::package::{self, Package};
@@ -31,7 +32,7 @@ impl Repository<'_> {
         let promised: Vec<_> = used
             .into_iter()
             .filter(|(name, _)| is_weights(name))
-            .filter_map(|(name, path)| Some((name, cache::promised(&path)?, path)))
+            .filter_map(|(name, path)| Some((name, self.cache.promised(&path)?, path)))
             .collect();
         let expected = promised.iter().map(|(name, sha256, _)| (name, sha256));
         match package {
@@ -49,6 +50,31 @@ impl Repository<'_> {
             }
         }
         Ok(has_mended)
+    }
+
+    /// # Errors
+    /// When a file is not the JSON that it should be, and there is no other.
+    pub(super) fn check_json(&self, name: &str, path: &Path) -> Result<()> {
+        let elsewhere = &self.elsewhere;
+        match (self.json(name, path), self.environment.offline) {
+            (Json::Sound, _) => Ok(()),
+            (Json::NotFinite, _) => bail!(
+                Weights,
+                "{} has NaN or Infinity in it, which JSON does not have: ask its owners to mend it, or {elsewhere}, \
+                 with null in their place",
+                path.display()
+            ),
+            (Json::Broken, Some(variable)) => bail!(
+                Weights,
+                "{} in the cache is damaged, it is not JSON: unset {variable} for it to be fetched again",
+                path.display()
+            ),
+            (Json::Broken, None) => bail!(
+                Weights,
+                "{name} of {} is not JSON on the hub either: ask its owners to mend it, or {elsewhere}, with it mended",
+                self.model.id
+            ),
+        }
     }
 
     fn replace(&self, name: &str, path: &Path) -> Result<()> {

@@ -1,12 +1,13 @@
 //! The part of a file that is there: it grows, and is hashed as it does.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::cache::{self, Cache};
+use super::place::Place;
 
 /// Bytes that are read at once.
 pub const CHUNK: usize = 1 << 18;
@@ -14,30 +15,33 @@ pub const CHUNK: usize = 1 << 18;
 /// A file that comes, under a name that says so.
 pub struct Part {
     etag: String,
-    path: PathBuf,
+    place: Place,
     file: File,
     length: u64,
     hash: Sha256,
     /// The longest that it was.
     best: u64,
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl Part {
-    /// Opens what is there of the file, if its ETag can tell whether that is right; else nothing is kept.
+    /// Opens what is there of the file, if its ETag can tell whether that is right; else nothing is kept. Without a
+    /// lock no other process finds it until it is closed again.
     pub fn open(cache: &Cache, etag: &str, lock: Option<File>) -> io::Result<Self> {
-        let path = cache.part(etag);
-        cache::parent(&path)?;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
+        let shared = cache.part(etag);
+        cache::parent(&shared)?;
+        let (place, file) = match lock {
+            Some(_) => Place::locked(shared)?,
+            None => Place::claimed(shared)?,
+        };
         let mut part = Self {
-            file: options.open(&path)?,
+            file,
+            place,
             etag: etag.to_owned(),
-            path,
             length: 0,
             hash: Sha256::new(),
             best: 0,
-            _lock: lock,
+            lock,
         };
         match part.is_checked() {
             true => part.length = feed(&mut part.file, &mut part.hash)?,
@@ -72,8 +76,7 @@ impl Part {
 
     /// Throws away what is there.
     pub fn restart(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.seek(SeekFrom::Start(0))?;
+        self.file = self.place.renew()?;
         self.length = 0;
         self.hash = Sha256::new();
         Ok(())
@@ -87,15 +90,30 @@ impl Part {
         Ok(())
     }
 
-    /// The SHA-256 of what is there.
-    pub fn digest(&self) -> String {
-        hex(self.hash.clone())
+    /// Whether all of the file is there, as its ETag tells. Without a lock the file itself is asked, and not what this
+    /// process wrote to it.
+    pub fn is_right(&self) -> io::Result<bool> {
+        let is_right = self.is_checked() && hex(self.hash.clone()) == self.etag;
+        match is_right && self.lock.is_none() {
+            true => Ok(digest(self.place.path())? == self.etag),
+            false => Ok(is_right),
+        }
     }
 
-    /// Gives the file its own name.
+    /// Leaves nothing of it.
+    pub fn discard(self) {
+        // What cannot be removed is in nobody's way.
+        let _ = fs::remove_file(self.place.path());
+    }
+
+    /// Gives the file its own name, unless another process has done so with the same file.
     pub fn finish(self, blob: &Path) -> io::Result<()> {
-        drop(self.file);
-        fs::rename(&self.path, blob)
+        let is_checked = self.is_checked();
+        let Self { etag, place, .. } = self;
+        place.become_blob(blob).or_else(|error| {
+            let is_there = blob.is_file() && (!is_checked || digest(blob)? == etag);
+            is_there.then_some(()).ok_or(error)
+        })
     }
 }
 
@@ -123,4 +141,38 @@ fn feed(file: &mut File, hash: &mut Sha256) -> io::Result<u64> {
 fn hex(hash: Sha256) -> String {
     let bytes = hash.finalize();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_lock_the_file_is_looked_at_and_not_what_was_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path(), "o/n", true);
+        let bytes = b"weights";
+        let etag = crate::input::sha256(bytes);
+        let mut part = Part::open(&cache, &etag, None).unwrap();
+        part.write(bytes).unwrap();
+        assert!(part.is_right().unwrap());
+        fs::write(part.place.path(), "Weights").unwrap();
+        assert!(!part.is_right().unwrap());
+    }
+
+    #[test]
+    fn who_comes_second_finds_the_same_file_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path(), "o/n", true);
+        let etag = crate::input::sha256(b"weights");
+        let blob = cache.blob(&etag);
+        for (there, is_done) in [("weights", true), ("Weights", false)] {
+            let mut part = Part::open(&cache, &etag, None).unwrap();
+            part.restart().unwrap();
+            part.write(b"weights").unwrap();
+            fs::rename(part.place.path(), folder.path().join("elsewhere")).unwrap();
+            fs::write(&blob, there).unwrap();
+            assert_eq!(part.finish(&blob).is_ok(), is_done);
+        }
+    }
 }

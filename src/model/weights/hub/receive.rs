@@ -27,9 +27,10 @@ impl Download<'_> {
         attempts: &mut Attempts,
     ) -> Result<(), Trouble> {
         let host = route.host();
+        let cannot = |error| self.unwritable(error);
         let (begins, total) = extent(&response);
         if begins != part.length() {
-            part.restart().map_err(|error| self.unwritable(error))?;
+            part.restart().map_err(cannot)?;
         }
         if begins > 0 && part.length() == 0 {
             let what = format!(
@@ -60,8 +61,8 @@ impl Download<'_> {
                 part.length(),
                 self.title
             ))),
-            _ if part.is_checked() && part.digest() != part.etag() => {
-                part.restart().map_err(|error| self.unwritable(error))?;
+            _ if part.is_checked() && !part.is_right().map_err(cannot)? => {
+                part.restart().map_err(cannot)?;
                 Err(Trouble::dear(format!(
                     "what {host} sent for {} is not that file: its SHA-256 is another",
                     self.title

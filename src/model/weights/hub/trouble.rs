@@ -17,6 +17,12 @@ const DEAR: u32 = 2;
 /// What to do about an answer that no hub gives.
 const BETWEEN: &str = "check HF_ENDPOINT and what is between it and this machine";
 
+/// What rustls, of which ureq shows no types, says of certificates that it does not trust.
+const UNTRUSTED: &str = "invalid peer certificate";
+
+/// What it says where the other side answers, and not as TLS has it.
+const NO_TLS: &str = "corrupt message of type InvalidContentType";
+
 /// Something that went wrong, and how often it was tried.
 #[derive(Debug)]
 pub struct Trouble {
@@ -109,7 +115,17 @@ impl Trouble {
         let network = "check the network, HTTPS_PROXY and HF_ENDPOINT";
         let certificates =
             "where a proxy signs certificates of its own, set SSL_CERT_FILE to a file of them";
-        let insecure = format!("{host} shows no certificate that this machine trusts");
+        let secured = |said: &str| match said {
+            _ if said.contains(UNTRUSTED) => {
+                let what = format!("{host} shows no certificate that this machine trusts");
+                (what, certificates, None)
+            }
+            _ if said.contains(NO_TLS) => (format!("{host} does not speak TLS"), BETWEEN, None),
+            _ => {
+                let what = format!("the secure connection to {host} broke");
+                (what, network, Some(1))
+            }
+        };
         let (what, hint, cost) = match &error {
             HttpError::Timeout(Timeout::Resolve | Timeout::Connect) => {
                 let what = format!("{host} cannot be reached within {answer} seconds");
@@ -120,7 +136,7 @@ impl Trouble {
                 (what, network, Some(DEAR))
             }
             HttpError::Timeout(Timeout::RecvBody) => {
-                let what = format!("{host} does not come to an end with its answer");
+                let what = format!("{host} did not finish its answer in time");
                 (what, network, Some(DEAR))
             }
             HttpError::Timeout(_) => {
@@ -132,11 +148,14 @@ impl Trouble {
                 let what = format!("{host} is out of reach");
                 (what, "check HTTPS_PROXY and NO_PROXY", None)
             }
-            HttpError::Rustls(_) | HttpError::Tls(_) | HttpError::Pem(_) => {
-                (insecure, certificates, None)
+            HttpError::Tls(_) => {
+                let what = format!("{host} is no name that a certificate can be for");
+                (what, BETWEEN, None)
             }
+            HttpError::Rustls(_) => secured(&error.to_string()),
             HttpError::Io(error) => match error.kind() {
-                io::ErrorKind::InvalidData => (insecure, certificates, None),
+                // An error of TLS in the middle of an answer; only its text is shown.
+                io::ErrorKind::InvalidData => secured(&error.to_string()),
                 io::ErrorKind::ConnectionRefused => {
                     (format!("{host} refuses connections"), network, None)
                 }
@@ -158,6 +177,11 @@ impl Trouble {
             ),
         };
         Self::broken(what, Some(error), hint, cost)
+    }
+
+    /// Whether bytes were asked for that begin after the file's last.
+    pub fn is_beyond_the_end(&self) -> bool {
+        matches!(&self.cause, Cause::Refused(refusal) if refusal.status == 416)
     }
 
     /// What it costs of the attempts that there are; none where no other attempt would help.
@@ -251,52 +275,4 @@ impl Attempts {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answered(status: u16, wait: Option<u64>) -> Trouble {
-        let refusal = Refusal {
-            storage: None,
-            status,
-            code: String::new(),
-            address: "http://hub/x".to_owned(),
-            wait: wait.map(Duration::from_secs),
-        };
-        Cause::Refused(refusal).into()
-    }
-
-    #[test]
-    fn what_may_pass_is_tried_a_few_times_and_longer_apart_each_time() {
-        let mut attempts = Attempts::default();
-        let waits: Vec<_> = (0..3)
-            .map(|_| attempts.next(answered(503, None)).unwrap())
-            .collect();
-        assert_eq!(waits, [1, 2, 4].map(|times| FIRST_WAIT * times));
-        let report = attempts
-            .next(answered(503, None))
-            .unwrap_err()
-            .error("wait")
-            .report();
-        assert_eq!(
-            report,
-            "the hub answered 503 to http://hub/x, 4 times: wait"
-        );
-    }
-
-    #[test]
-    fn what_lasts_is_not_tried_again() {
-        for status in [400, 401, 403, 404, 501] {
-            let trouble = Attempts::default()
-                .next(answered(status, None))
-                .unwrap_err();
-            assert_eq!(trouble.attempts, 1, "{status}");
-        }
-    }
-
-    #[test]
-    fn the_hub_says_how_long_to_wait_within_reason() {
-        let wait = Attempts::default().next(answered(429, Some(7)));
-        assert_eq!(wait.unwrap(), Duration::from_secs(7));
-        assert!(Attempts::default().next(answered(429, Some(3600))).is_err());
-    }
-}
+mod tests;
