@@ -68,14 +68,22 @@ impl Dialect {
 }
 
 /// Words: markers, contractions, runs of letters, single digits, runs of anything else but white space
-/// (OpenAI's `simple_tokenizer.py`; open_clip and transformers have the same).
+/// (OpenAI's `simple_tokenizer.py`; open_clip and transformers have the same). Texts are in small letters by then; to the
+/// patterns of OpenAI and open_clip, which ignore case, the long s is still an S.
 static WORDS: LazyLock<[Option<Regex>; 3]> = LazyLock::new(|| {
     [Dialect::OpenAi, Dialect::OpenClip, Dialect::HuggingFace].map(|dialect| {
         let markers = dialect.markers().map(regex::escape).join("|");
         let words = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+";
+        let words = match dialect {
+            Dialect::OpenAi | Dialect::OpenClip => format!("{LONG_S}|{words}"),
+            Dialect::HuggingFace => words.to_owned(),
+        };
         Regex::new(&format!("{markers}|{words}")).ok()
     })
 });
+
+/// An apostrophe and a long s.
+const LONG_S: &str = "'\u{17f}";
 
 /// A model's tokenizer.
 pub struct Tokens {
@@ -171,9 +179,18 @@ impl Cutter<'_> {
         for word in self.words.find_iter(text) {
             match self.marker(word.as_str()) {
                 Some(token) => tokens.push(token),
+                None if word.as_str() == LONG_S => self.push_long_s(tokens),
                 None => self.vocabulary.encode(word.as_str(), tokens),
             }
         }
+    }
+
+    /// The vocabulary would cut this word in two; the apostrophe is to be a beginning, and has no merge with the letter.
+    fn push_long_s(&self, tokens: &mut Vec<Token>) {
+        let end = tokens.len() + 1;
+        self.vocabulary.encode("'\u{1}", tokens);
+        tokens.truncate(end);
+        self.vocabulary.encode("\u{17f}", tokens);
     }
 
     /// The token of a word that is a marker.
@@ -214,4 +231,26 @@ fn too_long(text: &str, what: &str, context: usize) -> Error {
         shorten(text)
     );
     Error::new(Kind::Request, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_s_after_an_apostrophe_is_a_contraction_where_the_pattern_ignores_case() {
+        let of = |format, text: &str| {
+            let tokens = Tokens::new(format, FULL_VOCABULARY).unwrap();
+            tokens.encode(text, 77).unwrap()
+        };
+        // By Python's `regex` with IGNORECASE and the merges of the vocabulary.
+        for format in [Format::TorchScript, Format::Safetensors] {
+            assert_eq!(of(format, "'\u{17f}"), [49406, 6, 129, 379, 49407]);
+            let word = of(format, "it'\u{17f}x");
+            assert_eq!(word, [49406, 585, 6, 129, 379, 343, 49407]);
+            assert_eq!(of(format, "\u{17f}"), [49406, 129, 379, 49407]);
+        }
+        let apart = of(Format::HuggingFace, "it'\u{17f}");
+        assert_eq!(apart, [49406, 585, 262, 129, 379, 49407]);
+    }
 }
