@@ -214,11 +214,23 @@ fn a_configuration_that_the_text_tower_cannot_follow_refuses_texts_alone() {
         ),
         (
             json!({"embed_cls": true}),
-            ["embed_cls true", "percept has not"],
+            ["embed_cls true", "percept does not support"],
         ),
         (
             json!({"pool_type": "none"}),
-            ["pool_type \"none\"", "percept has not"],
+            ["pool_type \"none\"", "percept does not support"],
+        ),
+        (
+            json!({"pool_type": "eos", "eos_id": null}),
+            ["pool_type \"eos\"", "no eos_id"],
+        ),
+        (
+            json!({"proj_type": "none"}),
+            ["has a text_projection", "proj_type \"none\""],
+        ),
+        (
+            json!({"heads": "2"}),
+            ["text_cfg.heads \"2\"", "correct it"],
         ),
         (
             json!({"act_kwargs": {"approximate": "tanh"}}),

@@ -208,7 +208,6 @@ fn checkpoint(package: Package, origin: String, name: &str) -> Checkpoint {
         prefix,
         remark,
     } = package;
-    let by_code = config.activation.filter(|told| told.source == Told::Code);
     let by_name = spec::activation_by_name(name).map(|told| Known::new(told, Told::Name));
     let model = KNOWN.iter().find(|model| model.openai_sha256 == digest);
     let checkpoint = Checkpoint {
@@ -217,7 +216,7 @@ fn checkpoint(package: Package, origin: String, name: &str) -> Checkpoint {
         origin,
         format,
         config: Config {
-            activation: by_code.or(by_name).or(config.activation),
+            activation: config.activation.or(by_name).or(config.usual_activation),
             ..config
         },
         otherwise: Told::Assumed,

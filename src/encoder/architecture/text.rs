@@ -148,6 +148,13 @@ impl Shapes<'_> {
                 self.origin
             );
         }
+        if found != Projection::None && self.declared.text.projected == Some(false) {
+            bail!(
+                Weights,
+                "{} has a text_projection, and its configuration asks for proj_type \"none\": correct one of the two",
+                self.origin
+            );
+        }
         Ok(found)
     }
 }

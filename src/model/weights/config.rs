@@ -3,6 +3,7 @@
 mod huggingface;
 mod open_clip;
 mod preprocessor;
+mod section;
 mod text;
 
 use std::fs::File;
@@ -20,6 +21,7 @@ use crate::{Error, Result};
 pub(super) use huggingface::huggingface;
 pub(super) use open_clip::open_clip;
 pub(super) use preprocessor::{PROCESSORS, preprocessor};
+use section::{Section, is_off, whole};
 
 /// The names of the files.
 pub(super) const OPEN_CLIP: &str = "open_clip_config.json";
@@ -34,8 +36,10 @@ const MAX_SIDE: u64 = 1 << 16;
 /// Settings that the weights do not carry themselves, as far as something tells them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Config {
-    /// The image encoder's; the text encoder's too, where `declared` has no other.
+    /// The image encoder's, where something says it; the text encoder's too, where `declared` has no other.
     pub activation: Option<Known<Activation>>,
+    /// The activation that a configuration file leaves to the default of whoever wrote it.
+    pub usual_activation: Option<Known<Activation>>,
     /// Heads, depths and epsilons.
     pub declared: Declared,
     /// The file that declares them.
@@ -55,22 +59,24 @@ pub(super) fn read_json(path: &Path) -> Result<Value> {
         .read_to_end(&mut text)
         .map_err(cannot_read)?;
     if text.len() as u64 > MAX_JSON {
-        bail!(Weights, "{} has more than {MAX_JSON} bytes", path.display());
+        bail!(
+            Weights,
+            "{} has more than {MAX_JSON} bytes, and no such file of a model has: download it again",
+            path.display()
+        );
     }
     serde_json::from_slice(&text).map_err(|error| {
-        let message = format!("{} is not the JSON file that it should be", path.display());
+        let message = format!(
+            "{} is not the JSON file that it should be: download it again",
+            path.display()
+        );
         Error::new(Kind::Weights, message).caused_by(error)
     })
 }
 
-/// A whole number, where there is one.
-fn size(value: &Value) -> Option<usize> {
-    usize::try_from(value.as_u64()?).ok()
-}
-
 /// Pixels of a side; none of 0, or of more than any picture has.
 fn pixels(value: &Value) -> Option<u32> {
-    let side = value.as_u64()?;
+    let side = whole(value)? as u64;
     (1..=MAX_SIDE).contains(&side).then_some(side as u32)
 }
 
@@ -85,18 +91,19 @@ fn epsilon(value: &Value, file: &str, key: &str) -> Result<Option<f64>> {
             Some(epsilon) => Ok(Some(epsilon)),
             None => bail!(
                 Weights,
-                "{file} asks for {key} {value}: a number above 0 and below 1 was expected"
+                "{file} asks for {key} {value} where a number above 0 and below 1 belongs: correct it in the file"
             ),
         },
     }
 }
 
-/// Mean and deviation of three channels, each a list or one number for all; none where the file leaves both open,
+/// Mean and deviation of three channels, under these keys, each a list or one number for all; none where the file leaves both open,
 /// CLIP's for the one that it leaves open.
 ///
 /// # Errors
 /// When one is no three numbers, or a deviation is not above 0.
-fn normalisation(mean: &Value, std: &Value) -> Result<Option<Normalisation>> {
+fn normalisation(json: Section, keys: [&str; 2]) -> Result<Option<Normalisation>> {
+    let [mean, std] = keys.map(|key| json.get(key));
     if mean.is_null() && std.is_null() {
         return Ok(None);
     }
@@ -111,8 +118,11 @@ fn normalisation(mean: &Value, std: &Value) -> Result<Option<Normalisation>> {
         Some((mean, deviation)) => Ok(Some(Normalisation { mean, deviation })),
         None => bail!(
             Weights,
-            "the image statistics are mean {mean} and standard deviation {std}: three numbers each \
-             were expected, and deviations above zero"
+            "{} asks for {} {mean} and {} {std} where three numbers each belong, and deviations above zero: correct \
+             them in the file",
+            json.file,
+            json.name(keys[0]),
+            json.name(keys[1])
         ),
     }
 }
@@ -136,7 +146,10 @@ mod tests {
 
     #[test]
     fn statistics_are_three_numbers_or_one_for_all() {
-        let read = |mean, std| normalisation(&mean, &std);
+        let read = |mean: Value, std: Value| {
+            let json = json!({"mean": mean, "std": std});
+            normalisation(Section::new(&json, OPEN_CLIP, "").unwrap(), ["mean", "std"])
+        };
         for (mean, std) in [
             (json!([0.5, 0.5]), json!([1, 1, 1])),
             (json!([0.5, 0.5, 0.5]), json!([1, 0, 1])),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Config, HUGGINGFACE, epsilon, size, text};
+use super::{Config, HUGGINGFACE, Section, epsilon, text};
 use crate::Result;
 use crate::encoder::architecture::Declared;
 use crate::error::bail;
@@ -27,29 +27,33 @@ const EPSILON: f64 = 1e-5;
 /// default.
 ///
 /// # Errors
-/// When it describes another kind of model, or an image encoder that percept does not compute.
+/// When it describes another kind of model, a value is of the wrong kind, or percept does not compute its image encoder.
 pub(in super::super) fn huggingface(json: &Value) -> Result<Config> {
     let (vision, language) = towers(json)?;
     let [heads, width] = VISION;
-    let width = size(&vision["hidden_size"]).unwrap_or(width);
-    let heads = match size(&vision["num_attention_heads"]).unwrap_or(heads) {
-        0 => bail!(Weights, "{HUGGINGFACE} asks for num_attention_heads 0"),
-        heads => heads,
-    };
-    if !width.is_multiple_of(heads) {
+    let asked_width = vision.whole("hidden_size")?;
+    let width = asked_width.unwrap_or(width);
+    let heads = vision.whole("num_attention_heads")?.unwrap_or(heads);
+    if heads == 0 || !width.is_multiple_of(heads) {
         bail!(
             Weights,
-            "{HUGGINGFACE} asks for hidden_size {width} and num_attention_heads {heads}, which cannot share it"
+            "{HUGGINGFACE} asks for hidden_size {width} and num_attention_heads {heads}, which cannot share it: take the \
+             file that was published with the weights"
         );
     }
-    let vision_epsilon = epsilon(&vision["layer_norm_eps"], HUGGINGFACE, "layer_norm_eps")?;
+    let vision_epsilon = epsilon(
+        vision.get("layer_norm_eps"),
+        HUGGINGFACE,
+        &vision.name("layer_norm_eps"),
+    )?;
     let source = Source::File(HUGGINGFACE);
     Ok(Config {
-        activation: Some(Known::new(activation(vision)?, source)),
+        activation: activation(vision)?.map(|activation| Known::new(activation, source)),
+        usual_activation: Some(Known::new(Activation::QuickGelu, source)),
         declared: Declared {
             vision_head_width: Some(width / heads),
-            vision_width: size(&vision["hidden_size"]),
-            vision_depth: size(&vision["num_hidden_layers"]),
+            vision_width: asked_width,
+            vision_depth: vision.whole("num_hidden_layers")?,
             vision_epsilon: Some(vision_epsilon.unwrap_or(EPSILON)),
             text: text::huggingface(language),
         },
@@ -58,8 +62,9 @@ pub(in super::super) fn huggingface(json: &Value) -> Result<Config> {
     })
 }
 
-/// The settings of the image encoder and of the text encoder.
-fn towers(json: &Value) -> Result<(&Value, &Value)> {
+/// The settings of the image encoder and of the text encoder; those of the text encoder may be an error of its own.
+fn towers(json: &Value) -> Result<(Section<'_>, Result<Section<'_>>)> {
+    let file = Section::new(json, HUGGINGFACE, "")?;
     let kind = &json["model_type"];
     let is_flat = match kind.as_str() {
         Some("clip_vision_model") => true,
@@ -75,17 +80,25 @@ fn towers(json: &Value) -> Result<(&Value, &Value)> {
         ),
     };
     if is_flat {
-        return Ok((json, &Value::Null));
+        return Ok((file, Section::new(&Value::Null, HUGGINGFACE, "")));
     }
     // Where both are there, the older key says everything, what it leaves open included.
-    let part = |older: &str, newer: &str| match &json[older] {
-        Value::Null => &json[newer],
-        older => older,
+    let part = |older: [&'static str; 2], newer: [&'static str; 2]| {
+        let [key, path] = match json[older[0]].is_null() {
+            true => newer,
+            false => older,
+        };
+        file.inner(key, path)
     };
-    Ok((
-        part("vision_config_dict", "vision_config"),
-        part("text_config_dict", "text_config"),
-    ))
+    let vision = part(
+        ["vision_config_dict", "vision_config_dict."],
+        ["vision_config", "vision_config."],
+    )?;
+    let text = part(
+        ["text_config_dict", "text_config_dict."],
+        ["text_config", "text_config."],
+    );
+    Ok((vision, text))
 }
 
 /// Whether these settings of a larger model's part are those of a CLIP's image encoder.
@@ -94,18 +107,17 @@ fn is_inner(vision: &Value) -> bool {
     kind.is_some_and(|kind| INNER.contains(&kind))
 }
 
-/// A tower's activation, by default QuickGELU.
-fn activation(tower: &Value) -> Result<Activation> {
-    match &tower["hidden_act"] {
-        Value::Null => Ok(Activation::QuickGelu),
-        Value::String(name) => match name.parse() {
-            Ok(activation) => Ok(activation),
-            Err(_) => bail!(
-                Weights,
-                "{HUGGINGFACE} asks for the activation {name:?}: percept has quick_gelu and gelu"
-            ),
-        },
-        other => bail!(Weights, "{HUGGINGFACE} asks for the activation {other}"),
+/// The image encoder's activation, where the file says it.
+fn activation(vision: Section) -> Result<Option<Activation>> {
+    let Some(name) = vision.text("hidden_act")? else {
+        return Ok(None);
+    };
+    match name.parse() {
+        Ok(activation) => Ok(Some(activation)),
+        Err(_) => bail!(
+            Weights,
+            "{HUGGINGFACE} asks for the activation {name:?}: percept has quick_gelu and gelu"
+        ),
     }
 }
 
@@ -117,7 +129,9 @@ mod tests {
     use crate::ops::gelu::Gelu;
 
     fn vision_activation(json: Value) -> Result<Activation> {
-        Ok(huggingface(&json)?.activation.unwrap().value)
+        let config = huggingface(&json)?;
+        let told = config.activation.or(config.usual_activation);
+        Ok(told.unwrap().value)
     }
 
     #[test]
@@ -174,8 +188,24 @@ mod tests {
         for vision in [
             json!({"num_attention_heads": 0}),
             json!({"hidden_size": 64, "num_attention_heads": 3}),
+            json!({"hidden_size": "64"}),
+            json!({"num_attention_heads": 24.5}),
+            json!({"num_hidden_layers": true}),
+            json!("base"),
         ] {
-            assert!(huggingface(&json!({ "vision_config": vision })).is_err());
+            let report = huggingface(&json!({ "vision_config": vision })).unwrap_err();
+            assert!(report.report().contains(HUGGINGFACE));
         }
+        let written = json!({"hidden_size": 64.0, "num_attention_heads": 2.0});
+        let config = huggingface(&json!({ "vision_config": written })).unwrap();
+        assert_eq!(config.declared.vision_head_width, Some(32));
+        let text = huggingface(&json!({"vision_config": {}, "text_config": 7})).unwrap();
+        assert!(
+            text.declared
+                .text
+                .refusal
+                .unwrap()
+                .contains("text_config 7")
+        );
     }
 }

@@ -1,8 +1,9 @@
-//! `open_clip_config.json`: `model_cfg` says what the towers compute, `preprocess_cfg` what is done to pictures.
+//! `open_clip_config.json`: `model_cfg` says what the towers compute, `preprocess_cfg` what is done to pictures. The
+//! files that come with open_clip itself are a `model_cfg` alone.
 
 use serde_json::Value;
 
-use super::{Config, OPEN_CLIP, epsilon, normalisation, size, text, triple};
+use super::{Config, OPEN_CLIP, Section, epsilon, is_off, normalisation, text, triple};
 use crate::Result;
 use crate::encoder::architecture::Declared;
 use crate::error::bail;
@@ -29,64 +30,88 @@ const OFF: [&str; 6] = [
 /// Reads an `open_clip_config.json`.
 ///
 /// # Errors
-/// When the image encoder asks for what percept does not compute: names it.
+/// When a value is of the wrong kind, or the image encoder asks for what percept does not compute: names it.
 pub(in super::super) fn open_clip(json: &Value) -> Result<Config> {
-    let (model, preprocess) = (&json["model_cfg"], &json["preprocess_cfg"]);
-    let vision = &model["vision_cfg"];
-    let pooling = &vision["pool_type"];
-    if !pooling.is_null() && pooling != POOLING {
+    let file = Section::new(json, OPEN_CLIP, "")?;
+    let preprocess = file.inner("preprocess_cfg", "preprocess_cfg.")?;
+    let model = model(file)?;
+    let vision = model.inner("vision_cfg", "vision_cfg.")?;
+    if let Some(pooling) = vision.text("pool_type")?.filter(|&asked| asked != POOLING) {
         bail!(
             Weights,
-            "{OPEN_CLIP} asks for the pool_type {pooling} of the image encoder: percept has {POOLING:?}"
+            "{OPEN_CLIP} asks for the pool_type {pooling:?} of the image encoder: percept has {POOLING:?}"
         );
     }
-    let is_on = |key: &&str| !vision[*key].is_null() && vision[*key] != false;
-    if let Some(key) = OFF.into_iter().find(is_on) {
+    if let Some(key) = OFF.into_iter().find(|key| !is_off(vision.get(key))) {
         bail!(
             Weights,
             "{OPEN_CLIP} asks for {key} {} of the image encoder, which percept does not compute",
-            vision[key]
+            vision.get(key)
         );
     }
-    // Without the flag open_clip uses GELU.
-    let activation = match &model["quick_gelu"] {
-        Value::Bool(true) => Activation::QuickGelu,
-        _ => Activation::Gelu,
-    };
+    let quick = model.is_on("quick_gelu")?;
+    let [asked, usual] = [quick, Some(false)].map(|quick| quick.map(activation));
     let source = Source::File(OPEN_CLIP);
-    // open_clip hands neither to a ResNet.
-    let is_resnet = vision["layers"].is_array();
-    let vision_epsilon = match is_resnet {
-        true => None,
+    // A ResNet has a number for each of its stages, and open_clip hands it neither of the arguments.
+    let is_resnet = vision.get("layers").is_array();
+    let (depth, vision_epsilon) = match is_resnet {
+        true => (None, None),
         false => {
-            check_activation(&vision["act_kwargs"], activation)?;
-            norm(&vision["norm_kwargs"])?
+            check_activation(vision, asked.or(usual))?;
+            (vision.whole("layers")?, norm(vision)?)
         }
     };
-    let usual = Normalisation::CLIP;
-    let normalisation = normalisation(&preprocess["mean"], &preprocess["std"])?;
+    let normalisation = normalisation(preprocess, ["mean", "std"])?;
     Ok(Config {
-        activation: Some(Known::new(activation, source)),
+        activation: asked.map(|activation| Known::new(activation, source)),
+        usual_activation: usual.map(|activation| Known::new(activation, source)),
         declared: Declared {
-            vision_head_width: Some(size(&vision["head_width"]).unwrap_or(HEAD_WIDTH)),
-            vision_width: size(&vision["width"]),
-            vision_depth: size(&vision["layers"]),
+            vision_head_width: Some(vision.whole("head_width")?.unwrap_or(HEAD_WIDTH)),
+            vision_width: vision.whole("width")?,
+            vision_depth: depth,
             vision_epsilon: Some(vision_epsilon.unwrap_or(EPSILON)),
-            text: text::open_clip(&model["text_cfg"]),
+            text: text::open_clip(model.inner("text_cfg", "text_cfg.")),
         },
         declared_by: Some(source),
-        normalisation: Some(Known::new(normalisation.unwrap_or(usual), source)),
+        normalisation: Some(Known::new(
+            normalisation.unwrap_or(Normalisation::CLIP),
+            source,
+        )),
         preprocessing: Some(Known::new(preprocessing(preprocess), source)),
     })
 }
 
+/// What describes the model: `model_cfg`, or the file itself.
+fn model(file: Section) -> Result<Section> {
+    let model = file.inner("model_cfg", "model_cfg.")?;
+    if !model.is_absent() {
+        return Ok(model);
+    }
+    let is_model = ["vision_cfg", "embed_dim"];
+    if is_model.iter().all(|key| file.get(key).is_null()) {
+        bail!(
+            Weights,
+            "{OPEN_CLIP} describes no model, it has neither model_cfg nor vision_cfg: download it again, or remove it if \
+             it is no file of open_clip's"
+        );
+    }
+    Ok(file)
+}
+
+/// Without the flag `quick_gelu` open_clip uses GELU.
+fn activation(quick: bool) -> Activation {
+    match quick {
+        true => Activation::QuickGelu,
+        false => Activation::Gelu,
+    }
+}
+
 /// Arguments that do not change an activation.
-fn check_activation(arguments: &Value, activation: Activation) -> Result<()> {
-    let Some(arguments) = arguments.as_object() else {
-        return Ok(());
-    };
-    for (key, value) in arguments {
-        let is_exact = activation == Activation::Gelu && key == "approximate" && value == "none";
+fn check_activation(vision: Section, activation: Option<Activation>) -> Result<()> {
+    let arguments = vision.inner("act_kwargs", "act_kwargs.")?;
+    for (key, value) in arguments.entries() {
+        let is_exact =
+            activation == Some(Activation::Gelu) && key == "approximate" && value == "none";
         if !is_exact {
             bail!(
                 Weights,
@@ -98,21 +123,20 @@ fn check_activation(arguments: &Value, activation: Activation) -> Result<()> {
 }
 
 /// The constant of layer normalisation, the one argument that percept knows.
-fn norm(arguments: &Value) -> Result<Option<f64>> {
-    for key in arguments.as_object().into_iter().flat_map(|all| all.keys()) {
-        if key != "eps" {
-            bail!(
-                Weights,
-                "{OPEN_CLIP} asks for norm_kwargs {key:?}: percept knows \"eps\""
-            );
-        }
+fn norm(vision: Section) -> Result<Option<f64>> {
+    let arguments = vision.inner("norm_kwargs", "norm_kwargs.")?;
+    if let Some((key, _)) = arguments.entries().find(|&(key, _)| key != "eps") {
+        bail!(
+            Weights,
+            "{OPEN_CLIP} asks for norm_kwargs {key:?}: percept knows \"eps\""
+        );
     }
-    epsilon(&arguments["eps"], OPEN_CLIP, "norm_kwargs.eps")
+    epsilon(arguments.get("eps"), OPEN_CLIP, &arguments.name("eps"))
 }
 
 /// What open_clip's `image_transform` does outside training; the size is always the image encoder's.
-fn preprocessing(preprocess: &Value) -> Preprocessing {
-    let text = |key: &str, usual: &'static str| match &preprocess[key] {
+fn preprocessing(preprocess: Section) -> Preprocessing {
+    let text = |key: &str, usual: &'static str| match preprocess.get(key) {
         Value::Null => usual.to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -135,7 +159,7 @@ fn preprocessing(preprocess: &Value) -> Preprocessing {
             return Preprocessing::Foreign(what);
         }
     };
-    let fill = match &preprocess["fill_color"] {
+    let fill = match preprocess.get("fill_color") {
         Value::Null => Some([0; 3]),
         colour => triple(colour).and_then(|channels| {
             let is_level = |level: &f32| level.fract() == 0.0 && (0.0..=255.0).contains(level);
@@ -146,7 +170,7 @@ fn preprocessing(preprocess: &Value) -> Preprocessing {
         }),
     };
     let Some(fill) = fill else {
-        let colour = &preprocess["fill_color"];
+        let colour = preprocess.get("fill_color");
         return Preprocessing::Foreign(format!("{OPEN_CLIP} asks for the fill_color {colour}"));
     };
     Preprocessing::Fit(Fit {
@@ -167,14 +191,16 @@ mod tests {
 
     use super::*;
 
-    fn activation(config: &Config) -> Option<Activation> {
+    fn said(config: &Config) -> Option<Activation> {
         config.activation.map(|known| known.value)
     }
 
     #[test]
     fn open_clip_means_gelu_unless_it_says_otherwise() {
         let config = open_clip(&json!({"model_cfg": {}})).unwrap();
-        assert_eq!(activation(&config), Some(Activation::Gelu));
+        assert_eq!(said(&config), None);
+        let usual = Known::new(Activation::Gelu, Source::File(OPEN_CLIP));
+        assert_eq!(config.usual_activation, Some(usual));
         let declared = config.declared;
         assert_eq!(declared.vision_head_width, Some(64));
         assert_eq!(declared.vision_epsilon, Some(1e-5));
@@ -185,10 +211,73 @@ mod tests {
             "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [1, 1, 1]},
         }))
         .unwrap();
-        assert_eq!(activation(&config), Some(Activation::QuickGelu));
+        assert_eq!(said(&config), Some(Activation::QuickGelu));
         let normalisation = config.normalisation.unwrap().value;
         assert_eq!(normalisation.mean, [0.5; 3]);
         assert_eq!(normalisation.deviation, [1.; 3]);
+    }
+
+    #[test]
+    fn a_model_of_open_clips_own_list_is_read_without_model_cfg() {
+        let own = json!({"embed_dim": 512, "quick_gelu": true,
+            "vision_cfg": {"layers": 12, "width": 768, "head_width": 80}, "text_cfg": {"heads": 4}});
+        let config = open_clip(&own).unwrap();
+        assert_eq!(said(&config), Some(Activation::QuickGelu));
+        assert_eq!(config.declared.vision_head_width, Some(80));
+        assert_eq!(config.declared.text.heads, Some(4));
+        for other in [json!({}), json!({"model_type": "clip"}), json!([1])] {
+            let report = open_clip(&other).unwrap_err().report();
+            assert!(report.contains(OPEN_CLIP), "{report}");
+        }
+    }
+
+    #[test]
+    fn values_are_taken_as_python_takes_them_or_refused_by_their_key() {
+        let of = |key: &str, value: Value| {
+            let mut json = json!({"model_cfg": {"vision_cfg": {}}, "preprocess_cfg": {}});
+            *json.pointer_mut("/model_cfg").unwrap() = match key {
+                "quick_gelu" | "vision_cfg" => json!({ key: value }),
+                _ => json!({"vision_cfg": { key: value }}),
+            };
+            open_clip(&json)
+        };
+        assert_eq!(
+            said(&of("quick_gelu", json!(1)).unwrap()),
+            Some(Activation::QuickGelu)
+        );
+        assert_eq!(
+            said(&of("quick_gelu", json!(0)).unwrap()),
+            Some(Activation::Gelu)
+        );
+        assert_eq!(said(&of("quick_gelu", json!(null)).unwrap()), None);
+        let declared = of("head_width", json!(80.0)).unwrap().declared;
+        assert_eq!(declared.vision_head_width, Some(80));
+        assert!(of("qk_norm", json!(0)).is_ok());
+        for (key, value) in [
+            ("quick_gelu", json!("true")),
+            ("vision_cfg", json!("ViT-B-32")),
+            ("head_width", json!("80")),
+            ("width", json!(64.5)),
+            ("layers", json!("12")),
+            ("pool_type", json!(3)),
+            ("norm_kwargs", json!(1e-6)),
+        ] {
+            let report = of(key, value).unwrap_err().report();
+            assert!(
+                report.contains(key) && report.contains(OPEN_CLIP),
+                "{report}"
+            );
+        }
+        let pictures = json!({"model_cfg": {}, "preprocess_cfg": "usual"});
+        assert!(
+            open_clip(&pictures)
+                .unwrap_err()
+                .report()
+                .contains("preprocess_cfg")
+        );
+        // A text encoder that cannot be read leaves the image encoder alone.
+        let text = open_clip(&json!({"model_cfg": {"text_cfg": "usual"}})).unwrap();
+        assert!(text.declared.text.refusal.unwrap().contains("text_cfg"));
     }
 
     #[test]
@@ -221,7 +310,8 @@ mod tests {
 
     #[test]
     fn pictures_are_prepared_as_open_clip_does_or_not_at_all() {
-        let of = |preprocess: Value| preprocessing(&preprocess);
+        let of =
+            |preprocess: Value| preprocessing(Section::new(&preprocess, OPEN_CLIP, "").unwrap());
         let longest = of(json!({"resize_mode": "longest", "fill_color": 9}));
         let fit = *longest.fit().unwrap();
         assert_eq!(fit.resize, Resize::Longer);

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Config, normalisation, pixels};
+use super::{Config, Section, normalisation, pixels, whole};
 use crate::Result;
 use crate::error::bail;
 use crate::model::conventions::{Known, Source};
@@ -24,7 +24,8 @@ const CLASSES: [&str; 2] = ["CLIPImageProcessor", "CLIPFeatureExtractor"];
 /// Adds what a file of this name says to a configuration. A `processor_config.json` of older versions says nothing.
 ///
 /// # Errors
-/// When its numbers for mean, deviation or scale cannot be; what percept cannot do to a picture is no error yet.
+/// When a value is of the wrong kind, or its numbers for mean, deviation or scale cannot be; what percept cannot do to a
+/// picture is no error yet.
 pub(in super::super) fn preprocessor(
     json: &Value,
     file: &'static str,
@@ -34,37 +35,65 @@ pub(in super::super) fn preprocessor(
         PROCESSOR => &json["image_processor"],
         _ => json,
     };
-    if file == PROCESSOR && !json.is_object() {
+    if file == PROCESSOR && json.is_null() {
         return Ok(config);
     }
     let source = Source::File(file);
-    let preprocessing = match fit(json) {
+    let section = Section::new(json, file, "")?;
+    let steps = Steps::of(section)?;
+    let preprocessing = match fit(section, steps, class(section)?) {
         Ok(fit) => Preprocessing::Fit(fit),
         Err(what) => Preprocessing::Foreign(format!("{file} asks for {what}")),
     };
     Ok(Config {
-        normalisation: Some(Known::new(scaled(json, file)?, source)),
+        normalisation: Some(Known::new(scaled(section, steps)?, source)),
         preprocessing: Some(Known::new(preprocessing, source)),
         ..config
     })
 }
 
-/// A switch, on unless the file says otherwise.
-fn is_on(json: &Value, key: &str) -> bool {
-    json[key].as_bool().unwrap_or(true)
+/// What is done to a picture.
+#[derive(Clone, Copy)]
+struct Steps {
+    resize: bool,
+    crop: bool,
+    rescale: bool,
+    normalize: bool,
+    pad: bool,
+}
+
+impl Steps {
+    /// All that CLIP does is on unless the file says otherwise.
+    fn of(json: Section) -> Result<Self> {
+        let is_on = |key| json.is_on(key).map(|on| on.unwrap_or(true));
+        Ok(Self {
+            resize: is_on("do_resize")?,
+            crop: is_on("do_center_crop")?,
+            rescale: is_on("do_rescale")?,
+            normalize: is_on("do_normalize")?,
+            pad: json.is_on("do_pad")? == Some(true),
+        })
+    }
+}
+
+/// The class that does it, where the file names one.
+fn class(json: Section<'_>) -> Result<Option<&str>> {
+    let newer = json.text("image_processor_type")?;
+    Ok(newer.or(json.text("feature_extractor_type")?))
 }
 
 /// Mean and deviation of levels from 0 to 1: transformers multiplies the levels from 0 to 255 by `rescale_factor`, then
 /// takes out `image_mean` and divides by `image_std`; either may be switched off.
-fn scaled(json: &Value, file: &str) -> Result<Normalisation> {
-    let factor = match (is_on(json, "do_rescale"), &json["rescale_factor"]) {
+fn scaled(json: Section, steps: Steps) -> Result<Normalisation> {
+    let factor = match (steps.rescale, json.get("rescale_factor")) {
         (false, _) => 255.0,
         (true, Value::Null) => 1.0,
         (true, factor) => match factor.as_f64().filter(|&f| f > 0.0 && f < 1e6) {
             Some(factor) => 255.0 * factor,
             None => bail!(
                 Weights,
-                "{file} asks for rescale_factor {factor}: a number above 0 was expected"
+                "{} asks for rescale_factor {factor} where a number above 0 belongs: correct it in the file",
+                json.file
             ),
         },
     };
@@ -72,9 +101,10 @@ fn scaled(json: &Value, file: &str) -> Result<Normalisation> {
         mean: [0.0; 3],
         deviation: [1.0; 3],
     };
-    let Normalisation { mean, deviation } = match is_on(json, "do_normalize") {
+    let Normalisation { mean, deviation } = match steps.normalize {
         true => {
-            let told = normalisation(&json["image_mean"], &json["image_std"])?;
+            let keys = ["image_mean", "image_std"];
+            let told = normalisation(json, keys)?;
             told.unwrap_or(Normalisation::CLIP)
         }
         false => plain,
@@ -91,31 +121,30 @@ fn scaled(json: &Value, file: &str) -> Result<Normalisation> {
 }
 
 /// What becomes of a picture's shape, or what percept cannot do.
-fn fit(json: &Value) -> std::result::Result<Fit, String> {
-    let class = json["image_processor_type"]
-        .as_str()
-        .or(json["feature_extractor_type"].as_str());
+fn fit(json: Section, steps: Steps, class: Option<&str>) -> std::result::Result<Fit, String> {
     if let Some(class) = class {
         let plain = class.trim_end_matches("Fast").trim_end_matches("Pil");
         if !CLASSES.contains(&plain) {
             return Err(format!("the image processor {class}, which is not CLIP's"));
         }
     }
-    if json["do_pad"].as_bool() == Some(true) {
+    if steps.pad {
         return Err("do_pad".to_owned());
     }
     Ok(Fit {
-        resize: resize(json)?,
-        filter: filter(&json["resample"])?,
-        crop: crop(json)?,
+        resize: match steps.resize {
+            true => resize(json.get("size"))?,
+            false => Resize::None,
+        },
+        filter: filter(json.get("resample"))?,
+        crop: match steps.crop {
+            true => crop(json.get("crop_size"))?,
+            false => Crop::None,
+        },
     })
 }
 
-fn resize(json: &Value) -> std::result::Result<Resize, String> {
-    if !is_on(json, "do_resize") {
-        return Ok(Resize::None);
-    }
-    let size = &json["size"];
+fn resize(size: &Value) -> std::result::Result<Resize, String> {
     if let Some(side) = pixels(size) {
         return Ok(Resize::Shorter(Some(side)));
     }
@@ -128,11 +157,7 @@ fn resize(json: &Value) -> std::result::Result<Resize, String> {
     }
 }
 
-fn crop(json: &Value) -> std::result::Result<Crop, String> {
-    if !is_on(json, "do_center_crop") {
-        return Ok(Crop::None);
-    }
-    let asked = &json["crop_size"];
+fn crop(asked: &Value) -> std::result::Result<Crop, String> {
     let size = match (asked, pixels(asked)) {
         (Value::Null, _) => (SIDE, SIDE),
         (_, Some(side)) => (side, side),
@@ -157,7 +182,7 @@ fn rectangle(size: &Value) -> Option<(u32, u32)> {
 fn filter(resample: &Value) -> std::result::Result<Filter, String> {
     match resample {
         Value::Null => Ok(Filter::Bicubic),
-        number => match number.as_u64() {
+        number => match whole(number) {
             Some(1) => Ok(Filter::Lanczos),
             Some(2) => Ok(Filter::Bilinear),
             Some(3) => Ok(Filter::Bicubic),
@@ -197,12 +222,33 @@ mod tests {
         assert_eq!(read.unwrap().value.deviation, [0.25; 3]);
         let older = json!({"processor_class": "CLIPProcessor"});
         assert_eq!(of(older), Config::default());
+        let wrong = preprocessor(&json!({"image_processor": 1}), PROCESSOR, Config::default());
+        assert!(wrong.unwrap_err().report().contains(PROCESSOR));
+    }
+
+    #[test]
+    fn switches_are_taken_as_python_takes_them_or_refused_by_their_key() {
+        let read_fit = read(json!({"do_resize": 0, "do_center_crop": false, "resample": 2.0}));
+        let fit = *read_fit.unwrap().1.fit().unwrap();
+        assert_eq!((fit.resize, fit.filter), (Resize::None, Filter::Bilinear));
+        for (key, value) in [
+            ("do_resize", json!("no")),
+            ("do_normalize", json!([])),
+            ("image_processor_type", json!(3)),
+        ] {
+            let report = read(json!({ key: value })).unwrap_err().report();
+            assert!(
+                report.contains(key) && report.contains(PREPROCESSOR),
+                "{report}"
+            );
+        }
+        assert!(read(json!([0.5])).is_err());
     }
 
     #[test]
     fn every_spelling_of_a_size_is_read() {
         let of = |json: Value| *read(json).unwrap().1.fit().unwrap();
-        for size in [json!(64), json!({"shortest_edge": 64})] {
+        for size in [json!(64), json!(64.0), json!({"shortest_edge": 64})] {
             assert_eq!(
                 of(json!({ "size": size })).resize,
                 Resize::Shorter(Some(64))
