@@ -82,7 +82,7 @@ impl Text {
         let tower = tower.map_err(NoText)?;
         let tokens = match tokenizer {
             Some(name) => Err(format!(
-                "its text encoder reads the tokens of another tokenizer ({name}), which percept has not"
+                "its text encoder reads the tokens of another tokenizer ({name}), which percept does not support"
             )),
             None => Tokens::new(format, tower.shape().vocabulary),
         };

@@ -22,7 +22,7 @@ mod code;
 mod config;
 mod content;
 pub mod downloads;
-mod family;
+pub(super) mod family;
 mod file;
 mod hub;
 mod huggingface;

@@ -1,6 +1,7 @@
 //! Which tensors belong to a text encoder, and to whose.
 
 use crate::encoder::weights::Weights;
+use crate::model::weights::family::whose_text;
 
 /// First parts of the names of what is not the image encoder's: OpenAI's, and others' whole towers.
 const TEXT: [&str; 9] = [
@@ -13,15 +14,6 @@ const TEXT: [&str; 9] = [
     "text",
     "text_model",
     "text_encoder",
-];
-
-/// Parts of names that tell a family, the surest first.
-const FAMILIES: [(&str, &str); 5] = [
-    ("roberta", "RoBERTa's"),
-    ("bert.", "BERT's"),
-    ("word_embeddings", "BERT's or RoBERTa's"),
-    ("relative_attention_bias", "T5's"),
-    ("encoder.layer.", "BERT's or RoBERTa's"),
 ];
 
 /// Whether a tensor of this name belongs to a text encoder.
@@ -38,20 +30,7 @@ pub fn foreign(weights: &Weights) -> Option<String> {
     if names.iter().any(|name| own(name)) {
         return None;
     }
-    let Some(first) = names.first() else {
-        return Some("it holds no text encoder".to_owned());
-    };
-    let families = FAMILIES.iter().filter_map(|(part, family)| {
-        let name = names.iter().find(|name| name.contains(part))?;
-        Some((*name, *family))
-    });
-    let (name, whose) = families
-        .into_iter()
-        .next()
-        .unwrap_or((first, "another family's"));
-    Some(format!(
-        "its text encoder is {whose} (it has the tensor {name}), and percept computes CLIP's own"
-    ))
+    Some(whose_text(&names).unwrap_or_else(|| "it holds no text encoder".to_owned()))
 }
 
 #[cfg(test)]

@@ -100,13 +100,18 @@ pub(super) fn foreign_text(names: &[Name], image: &Tower) -> Option<String> {
         let first = name.raw.split('.').nth(shared(name.raw, &image.prefix));
         image.own(name).is_none() && first.is_some_and(|first| TEXT.contains(&first))
     };
-    let names: Vec<&Name> = names.iter().filter(is_text).collect();
+    let names: Vec<&str> = names.iter().filter(is_text).map(|name| name.raw).collect();
+    whose_text(&names)
+}
+
+/// Whose a text encoder with tensors of these names is, which is not CLIP's own; none without names.
+pub(in crate::model) fn whose_text(names: &[&str]) -> Option<String> {
     let by_family = |&(part, family): &(&str, &'static str)| {
-        let name = names.iter().find(|name| name.raw.contains(part))?;
-        Some((name.raw, family))
+        let name = names.iter().find(|name| name.contains(part))?;
+        Some((*name, family))
     };
     let known = TEXT_FAMILIES.iter().find_map(by_family);
-    let (name, whose) = known.or_else(|| Some((names.first()?.raw, "another family's")))?;
+    let (name, whose) = known.or_else(|| Some((*names.first()?, "another family's")))?;
     Some(format!(
         "its text encoder is {whose} (it has the tensor {name}), and percept computes CLIP's own"
     ))
