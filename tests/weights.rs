@@ -421,6 +421,148 @@ fn tensors_cannot_claim_more_than_the_file_holds() {
     assert_says(&refusal("x.pt", &packed), &["times its size"]);
 }
 
+/// A pickled dictionary of these keys, all with the value that `value` pickles.
+fn pickled(keys: impl IntoIterator<Item = String>, value: &[u8]) -> Vec<u8> {
+    let mut pickle = b"}(".to_vec();
+    for key in keys {
+        pickle.push(b'X');
+        pickle.extend((key.len() as u32).to_le_bytes());
+        pickle.extend([key.as_bytes(), value].concat());
+    }
+    pickle.push(b'u');
+    pickle
+}
+
+/// A pickled tensor of one number.
+const NUMBER: &[u8] =
+    b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n\
+    X\x01\0\0\x000X\x03\0\0\0cpuK\x01tQK\0(K\x01t(K\x01t\x89NtR";
+
+#[test]
+fn names_are_counted_before_memory_is_taken_for_them() {
+    // One dictionary that stands in 500 places: kilobytes of keys make hundreds of megabytes of names.
+    let shared = |key: &str| {
+        let own = pickled((0..500).map(|index| format!("{key}{index:03}")), b"h\0");
+        let places = pickled((0..500).map(|index| format!("{index:03}")), b"h\x01");
+        let entries = [
+            [b"X\x01\0\0\0a", NUMBER, b"q\0s"].concat(),
+            [b"X\x01\0\0\0b", &own[..], b"q\x01s"].concat(),
+            [b"X\x01\0\0\0c", &places[..], b"s"].concat(),
+        ];
+        archive(&[b"\x80\x02}", &entries.concat()[..], b"."].concat())
+    };
+    for (key, says) in [
+        ("x".repeat(400), "33554432 bytes"),
+        ("x.".repeat(200), "parts"),
+        ("x".repeat(600), "characters"),
+    ] {
+        let file = shared(&key);
+        assert!(file.len() < 600_000);
+        assert_says(&refusal("x.pt", &file), &[says, "state_dict()"]);
+    }
+    let file = |header: String| {
+        let length = (header.len() as u64).to_le_bytes();
+        [&length[..], header.as_bytes(), &[0; 4]].concat()
+    };
+    let named = |name: String| {
+        file(format!(
+            r#"{{"{name}":{{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}}}"#
+        ))
+    };
+    for (name, says) in [
+        (".".repeat(100), "parts"),
+        ("x".repeat(600), "characters"),
+        (".".repeat(40_000_000), "its header has"),
+    ] {
+        assert_says(
+            &refusal("x.safetensors", &named(name)),
+            &[says, "save the weights alone"],
+        );
+    }
+}
+
+/// A TorchScript archive with tensors by which an image encoder is found in it, and this code.
+fn script(names: [&str; 3], code: &[(&str, &[u8])]) -> Vec<u8> {
+    let state = pickled(names.map(str::to_owned), NUMBER);
+    let pickle = [b"\x80\x02c__torch__\nM\n)\x81".as_slice(), &state, b"b."].concat();
+    let data: [(&str, &[u8]); 2] = [("a/data.pkl", &pickle), ("a/data/0", &[0; 64])];
+    zipped(&[&data, code].concat(), CompressionMethod::Stored)
+}
+
+const TRANSFORMERS: [&str; 3] = [
+    "vision_model.embeddings.class_embedding",
+    "vision_model.pre_layrnorm.weight",
+    "vision_model.encoder.layers.0.layer_norm1.bias",
+];
+
+#[test]
+fn an_archive_stands_for_itself_whatever_its_names_are() {
+    let folder = TempDir::new().unwrap();
+    let config = r#"{"model_type": "clip", "vision_config": {"hidden_act": "quick_gelu"}}"#;
+    fs::write(folder.path().join("config.json"), config).unwrap();
+    let code: [(&str, &[u8]); 1] = [("a/code/__torch__/m.py", b"return torch.gelu(x)")];
+    let path = folder.path().join("traced.pt");
+    fs::write(&path, script(TRANSFORMERS, &code)).unwrap();
+    let traced = load_path(&path).unwrap();
+    assert_eq!(traced.format, Format::HuggingFace);
+    let told = traced.config.activation.unwrap();
+    assert_eq!((told.value, told.source), (Activation::Gelu, Told::Code));
+    assert_eq!(traced.config.declared, Config::default().declared);
+    // One that bears the name of OpenAI's is none of theirs.
+    let report = refusal("RN50x4.pt", &script(TRANSFORMERS, &code));
+    assert_says(&report, &["sha256", "rename it"]);
+}
+
+#[test]
+fn the_files_of_an_archives_code_are_limited_together() {
+    let part = vec![b'#'; 4 << 20];
+    let names = [
+        "a/code/1.py",
+        "a/code/2.py",
+        "a/code/3.py",
+        "a/code/4.py",
+        "a/code/5.py",
+    ];
+    let code = names.map(|name| (name, part.as_slice()));
+    assert_says(
+        &refusal("x.pt", &script(TRANSFORMERS, &code)),
+        &["a/code/", "too many", "state_dict()"],
+    );
+}
+
+#[test]
+fn a_configuration_overrules_a_name_where_it_says_anything() {
+    let folder = TempDir::new().unwrap();
+    let from = fixture("rn/open_clip");
+    let told = |name: &str, quick: Option<serde_json::Value>| {
+        let own = folder.path().join(name);
+        fs::create_dir_all(&own).unwrap();
+        copy_folder(&from, &own);
+        let path = own.join("open_clip_config.json");
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let model = json["model_cfg"].as_object_mut().unwrap();
+        model.remove("quick_gelu");
+        model.extend(quick.map(|quick| ("quick_gelu".to_owned(), quick)));
+        fs::write(path, json.to_string()).unwrap();
+        let told = load_path(own).unwrap().config.activation.unwrap();
+        (told.value, told.source)
+    };
+    let file = Told::File("open_clip_config.json");
+    let (quick, gelu) = (Activation::QuickGelu, Activation::Gelu);
+    for (name, said, expected) in [
+        ("vit-b-32-noquickgelu", Some(false), (gelu, file)),
+        ("vit-b-32-quickgelu", Some(true), (quick, file)),
+        ("vit-b-32-quickgelu", None, (quick, Told::Name)),
+        ("resnet50_clip.openai", Some(true), (quick, file)),
+        ("resnet50_clip.openai", None, (quick, Told::Name)),
+        ("CLIP-ViT-B-32-laion2B", None, (gelu, file)),
+        ("vit_base_clip.laion400m_e32", Some(true), (quick, file)),
+    ] {
+        assert_eq!(told(name, said.map(Into::into)), expected, "{name}");
+    }
+}
+
 #[test]
 fn flipped_bytes_in_the_pickle_never_panic() {
     let mut random = ChaCha8Rng::seed_from_u64(7);
@@ -515,6 +657,8 @@ fn an_index_must_name_shards_that_lie_beside_it() {
         let error = load_path(folder.path()).unwrap_err();
         assert_eq!(error.kind(), Kind::Weights);
         assert_says(&error.report(), &["model.safetensors.index.json", says]);
+        let fixes = ["download it again", "put it there too"];
+        assert!(fixes.iter().any(|fix| error.report().contains(fix)));
     }
 }
 

@@ -17,6 +17,7 @@ use crate::model::spec::{self, Activation, HubModel, KNOWN, KnownModel, Source, 
 use crate::{Error, Result};
 
 mod archive;
+mod bounds;
 mod choice;
 mod code;
 mod config;
@@ -186,12 +187,18 @@ fn from_hub(repository: &Repository, model: &HubModel, prefix: Option<&str>) -> 
         match &model.file {
             Some(_) => bail!(
                 Network,
-                "there is no {model} on the hub: see what files it has"
+                "there is no {model} on the hub: see what files it has at https://huggingface.co/{}/tree/{}",
+                model.id,
+                model.revision
             ),
             None => bail!(
                 Network,
-                "the repository {model} has no weights that percept reads: none of {} is there",
-                package::WEIGHTS.join(", ")
+                "the repository {model} has no weights that percept reads: none of {} is there; if they have another \
+                 name, give the file's address, https://huggingface.co/{}/blob/{}/{}FILE",
+                package::WEIGHTS.join(", "),
+                model.id,
+                model.revision,
+                model.folder
             ),
         }
     };
@@ -204,6 +211,7 @@ fn checkpoint(package: Package, origin: String, name: &str) -> Checkpoint {
         tensors,
         digest,
         format,
+        container: _,
         config,
         prefix,
         remark,
@@ -234,7 +242,7 @@ fn check_published(name: &str, path: &Path, package: &Package) -> Result<()> {
     let Some(model) = KNOWN.iter().find(|model| model.openai_file == name) else {
         return Ok(());
     };
-    if package.format == Format::TorchScript && package.digest != model.openai_sha256 {
+    if package.container == Format::TorchScript && package.digest != model.openai_sha256 {
         bail!(
             Weights,
             "{} is not the {name} that OpenAI published (its sha256 is {}, OpenAI's is {}): \

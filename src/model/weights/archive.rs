@@ -13,8 +13,9 @@ use crate::{Error, Result};
 /// Bytes of a data.pkl: that of the largest CLIP checkpoint has under 2 MiB.
 const MAX_PICKLE: u64 = 64 << 20;
 
-/// Bytes of a module's code: that of the largest CLIP archive has a few hundred KiB in each file.
-const MAX_CODE: u64 = 4 << 20;
+/// Bytes of a module's code, all files together: that of the largest CLIP archive has a few hundred KiB. Entries may
+/// lie over each other, so that a small archive can have very many of them.
+const MAX_CODE: u64 = 16 << 20;
 
 /// How much larger than the file its unpacked entries may be, all together. PyTorch does not
 /// compress weights, and weights hardly compress.
@@ -105,10 +106,14 @@ impl<'a> Archive<'a> {
         let names: Vec<String> = names
             .filter(|name| name.starts_with("code/") && name.ends_with(".py"))
             .collect();
-        names
-            .iter()
-            .map(|name| self.entry(name, MAX_CODE))
-            .collect()
+        let mut room = MAX_CODE;
+        let mut files = Vec::new();
+        for name in &names {
+            let file = self.entry(name, room)?;
+            room -= file.len() as u64;
+            files.push(file);
+        }
+        Ok(files)
     }
 
     fn entry(&mut self, name: &str, limit: u64) -> Result<Cow<'a, [u8]>> {
@@ -126,7 +131,9 @@ impl<'a> Archive<'a> {
         if size > limit {
             bail!(
                 Weights,
-                "the archive's entry {path} has {size} bytes, which is too many"
+                "the archive's entry {path} has {size} bytes, too many by {}: save the weights \
+                 alone, with torch.save(model.state_dict(), ...)",
+                size - limit
             );
         }
         if entry.compression() == CompressionMethod::Stored {

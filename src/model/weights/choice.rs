@@ -174,18 +174,19 @@ fn drop_aliases(towers: &mut Vec<Tower>, names: &[Name], facts: &Facts) {
         let own = |(index, name)| Some((tower.own(name)?, index));
         names.iter().enumerate().filter_map(own).collect()
     };
-    let mut kept: Vec<BTreeMap<String, usize>> = Vec::new();
+    // Towers within towers have most of a file's names each, so that not all of their lists are held at once.
+    let count = |tower: &Tower| names.iter().filter_map(|name| tower.own(name)).count();
+    let is_same = |a: &Tower, b: &Tower| {
+        let (a, b) = (tensors(a), tensors(b));
+        let mut pairs = a.values().zip(b.values());
+        a.keys().eq(b.keys()) && pairs.all(|(&a, &b)| (facts.is_alias)(a, b))
+    };
+    let mut kept: Vec<(usize, Tower)> = Vec::new();
     towers.retain(|tower| {
-        let own = tensors(tower);
-        let is_same = |other: &BTreeMap<String, usize>| {
-            own.keys().eq(other.keys())
-                && own
-                    .values()
-                    .zip(other.values())
-                    .all(|(&a, &b)| (facts.is_alias)(a, b))
-        };
-        let is_new = !kept.iter().any(is_same);
-        kept.push(own);
+        let own = count(tower);
+        let mut alike = kept.iter().filter(|(other, _)| *other == own);
+        let is_new = !alike.any(|(_, other)| is_same(tower, other));
+        kept.push((own, tower.clone()));
         is_new
     });
 }

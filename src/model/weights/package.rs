@@ -14,7 +14,6 @@ use crate::Result;
 use crate::error::{Context, Kind, bail};
 use crate::input::sha256;
 use crate::model::conventions::{Known, Source};
-use crate::model::spec::Activation;
 
 /// Where files are found by name.
 pub(super) trait Files {
@@ -61,11 +60,16 @@ const INDEXES: [&str; 2] = [
     "pytorch_model.bin.index.json",
 ];
 
+/// What to do about a list that is damaged.
+const REPAIR: &str = "download it again, or give the path of a file that holds all weights";
+
 /// Weights and all that is known of them.
 pub(super) struct Package {
     pub tensors: BTreeMap<String, Tensor>,
     pub digest: String,
     pub format: Format,
+    /// The format without regard to names.
+    pub container: Format,
     pub config: Config,
     /// The image tower's prefix, where it is one of several.
     pub prefix: Option<String>,
@@ -132,25 +136,27 @@ fn read_shards(
     let Gathered {
         tensors,
         format,
+        container,
         prefix,
         remark,
         foreign_text,
     } = gathered.context(of_weights)?;
-    let code = match (format, maps.as_slice()) {
-        (Format::TorchScript, [map]) => code::activation(map.bytes()).context(of_weights)?,
-        _ => None,
+    let mut config = match (container, maps.as_slice()) {
+        // An archive stands for itself, whatever lies beside it.
+        (Format::TorchScript, [map]) => by_code(map.bytes()).context(of_weights)?,
+        // What cannot be fetched is not the fault of the weights.
+        _ => settings(format, files).map_err(|error| match error.kind() {
+            Kind::Network => error,
+            _ => error.context(of_weights()),
+        })?,
     };
-    // What cannot be fetched is not the fault of the weights.
-    let mut config = settings(format, code, files).map_err(|error| match error.kind() {
-        Kind::Network => error,
-        _ => error.context(of_weights()),
-    })?;
     let refusal = &mut config.declared.text.refusal;
     *refusal = refusal.take().or(foreign_text);
     Ok(Package {
         tensors,
         digest,
         format,
+        container,
         config,
         prefix,
         remark,
@@ -183,8 +189,17 @@ pub(super) fn digest<'d>(files: impl Iterator<Item = (&'d String, &'d String)>) 
     }
 }
 
-/// What the files beside weights say, and the code in them.
-fn settings(format: Format, code: Option<Activation>, files: &impl Files) -> Result<Config> {
+/// What the code in an archive says.
+fn by_code(archive: &[u8]) -> Result<Config> {
+    let activation = code::activation(archive)?;
+    Ok(Config {
+        activation: activation.map(|activation| Known::new(activation, Source::Code)),
+        ..Config::default()
+    })
+}
+
+/// What the files beside weights say.
+fn settings(format: Format, files: &impl Files) -> Result<Config> {
     if !files.tell_settings() {
         return Ok(Config::default());
     }
@@ -195,7 +210,7 @@ fn settings(format: Format, code: Option<Activation>, files: &impl Files) -> Res
             .transpose()
     };
     match format {
-        Format::Embedded => Ok(Config::default()),
+        Format::Embedded | Format::TorchScript => Ok(Config::default()),
         Format::HuggingFace => {
             let config = json(config::HUGGINGFACE)?;
             let config = config.map_or(Ok(Config::default()), |json| config::huggingface(&json))?;
@@ -206,11 +221,6 @@ fn settings(format: Format, code: Option<Activation>, files: &impl Files) -> Res
                 None => Ok(config),
             }
         }
-        // An archive stands for itself, whatever lies beside it.
-        Format::TorchScript => Ok(Config {
-            activation: code.map(|activation| Known::new(activation, Source::Code)),
-            ..Config::default()
-        }),
         Format::StateDict | Format::OpenClipCheckpoint | Format::Safetensors => {
             let config = json(config::OPEN_CLIP)?;
             config.map_or(Ok(Config::default()), |json| config::open_clip(&json))
@@ -224,7 +234,7 @@ fn shards(files: &impl Files, index: &Path) -> Result<BTreeMap<String, PathBuf>>
     let Some(map) = json["weight_map"].as_object().filter(|map| !map.is_empty()) else {
         bail!(
             Weights,
-            "{} lists no weights: it has no weight_map",
+            "{} lists no weights: it has no weight_map; {REPAIR}",
             index.display()
         );
     };
@@ -233,7 +243,7 @@ fn shards(files: &impl Files, index: &Path) -> Result<BTreeMap<String, PathBuf>>
         let Some(name) = name.as_str().filter(|name| is_plain(name)) else {
             bail!(
                 Weights,
-                "{} names {name}, which is no file beside it",
+                "{} names {name}, which is no file beside it: {REPAIR}",
                 index.display()
             );
         };
@@ -243,7 +253,8 @@ fn shards(files: &impl Files, index: &Path) -> Result<BTreeMap<String, PathBuf>>
         let Some(path) = files.find(name)? else {
             bail!(
                 Weights,
-                "{} names {name}, which is missing",
+                "{} names {name}, which is missing: put it there too, or give the path of a file that holds all \
+                 weights",
                 index.display()
             );
         };

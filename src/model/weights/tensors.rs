@@ -19,6 +19,8 @@ pub(super) struct Gathered {
     pub tensors: BTreeMap<String, Tensor>,
     /// The container's, or that of transformers' names.
     pub format: Format,
+    /// The container's.
+    pub container: Format,
     /// The image tower's prefix, where it is one of several.
     pub prefix: Option<String>,
     /// What was stripped and left out.
@@ -32,11 +34,12 @@ pub(super) struct Gathered {
 /// # Errors
 /// When there is no such tower, or one of its tensors cannot be read.
 pub(super) fn gather(files: &mut [Opened], prefix: Option<&str>) -> Result<Gathered> {
-    let mut format = files.last().map_or(Format::Safetensors, |file| file.format);
+    let container = files.last().map_or(Format::Safetensors, |file| file.format);
     let plan = plan(files, prefix)?;
-    if plan.is_huggingface {
-        format = Format::HuggingFace;
-    }
+    let format = match plan.is_huggingface {
+        true => Format::HuggingFace,
+        false => container,
+    };
     let mut parts: BTreeMap<(String, Role), Tensor> = BTreeMap::new();
     let mut diverged_text = None;
     for (file, wanted) in files.iter_mut().zip(plan.wanted) {
@@ -61,6 +64,7 @@ pub(super) fn gather(files: &mut [Opened], prefix: Option<&str>) -> Result<Gathe
             .or(diverged_text),
         tensors,
         format,
+        container,
         prefix: plan.prefix,
         remark: plan.remark,
     })

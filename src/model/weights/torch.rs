@@ -2,6 +2,7 @@
 
 use super::Format;
 use super::archive::Archive;
+use super::bounds::{Names, joined};
 use super::pickle::{Global, Id, Pickle, TensorRecord, Value};
 use super::stored::{Opened, Place, Stored};
 use crate::error::{Kind, bail};
@@ -14,9 +15,6 @@ const MAX_DEPTH: usize = 64;
 /// that share their parts many times over. RN50x64 has about 10^4.
 const MAX_ATTRIBUTES: usize = 1_000_000;
 
-/// Characters of a tensor's name; CLIP's longest has 60.
-const MAX_NAME: usize = 512;
-
 /// Lists the tensors of a PyTorch archive: a TorchScript module's, or those of a dictionary and of the
 /// dictionaries in it.
 pub(super) fn open(bytes: &[u8]) -> Result<Opened<'_>> {
@@ -26,6 +24,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Opened<'_>> {
     let mut walk = Walk {
         pickle: &pickle,
         found: Vec::new(),
+        names: Names::default(),
         entries: 0,
         object: None,
     };
@@ -104,6 +103,7 @@ pub(super) fn refuse(class: &str) -> Error {
 struct Walk<'p, 'a> {
     pickle: &'p Pickle<'a>,
     found: Vec<(String, TensorRecord<'a>)>,
+    names: Names,
     entries: usize,
     /// The first object that was met and is no module.
     object: Option<Global<'a>>,
@@ -121,7 +121,7 @@ impl<'a> Walk<'_, 'a> {
             };
             match self.pickle.get(value) {
                 Value::Tensor(record) => self.tensor(prefix, key, record)?,
-                Value::Dict(inner) => self.dict(inner, &format!("{prefix}{key}."), depth + 1)?,
+                Value::Dict(inner) => self.dict(inner, &inside(prefix, key)?, depth + 1)?,
                 Value::Object { class, .. } if !is_script(class) => {
                     self.object.get_or_insert(*class);
                 }
@@ -155,18 +155,16 @@ impl<'a> Walk<'_, 'a> {
             };
             match value {
                 Value::Tensor(record) => self.tensor(prefix, key, record)?,
-                _ => self.module(value, &format!("{prefix}{key}."), depth + 1)?,
+                _ => self.module(value, &inside(prefix, key)?, depth + 1)?,
             }
         }
         Ok(())
     }
 
     fn tensor(&mut self, prefix: &str, key: &str, record: &TensorRecord<'a>) -> Result<()> {
-        let length = prefix.len() + key.len();
-        if length > MAX_NAME {
-            bail!(Weights, "a tensor has a name of {length} characters");
-        }
-        self.found.push((format!("{prefix}{key}"), record.clone()));
+        let name = joined(prefix, key)?;
+        self.names.count(&name)?;
+        self.found.push((name, record.clone()));
         Ok(())
     }
 
@@ -180,6 +178,11 @@ impl<'a> Walk<'_, 'a> {
         }
         Ok(())
     }
+}
+
+/// The prefix of the names in what lies under this key.
+fn inside(prefix: &str, key: &str) -> Result<String> {
+    Ok(joined(prefix, key)? + ".")
 }
 
 fn check_depth(depth: usize) -> Result<()> {
