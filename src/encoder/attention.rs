@@ -1,12 +1,8 @@
 //! The layers on tokens: attention, the ResNets' attention pool, patches to tokens and back.
 
-use super::layer::Layer;
-#[cfg(feature = "cuda")]
-use super::layer::LayerKind;
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::threads::each_row;
-use crate::error::Result;
 use crate::ops::attention::{self, Attention, Inputs};
 use crate::ops::linear::{Back, Forward, Linear};
 
@@ -19,25 +15,20 @@ pub struct SelfAttention<T: Real> {
     pub attention: Attention,
 }
 
-impl<T: Real> Layer<T> for SelfAttention<T> {
-    type Saved = attention::Saved<T>;
-
-    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
+impl<T: Real> SelfAttention<T> {
+    /// `(n, tokens, width)`, and what the pullback needs.
+    pub fn forward(&self, x: &Field<T>) -> (Field<T>, attention::Saved<T>) {
         let (all, _) = self.projection.forward(x, Forward::default());
-        Ok(self.attention.forward(Inputs::Own(all)))
+        self.attention.forward(Inputs::Own(all))
     }
 
-    fn pullback(&self, saved: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
+    /// The cotangent of the tokens from that of the output, both `(n, tokens, width)`.
+    pub fn pullback(&self, saved: &attention::Saved<T>, dy: &Field<T>) -> Field<T> {
         let d = match self.attention.pullback(saved, dy) {
             Inputs::Own(all) => all,
             Inputs::Other { key_value, .. } => key_value,
         };
-        Ok(self.projection.pullback(&d, Back::default()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn kind(&self) -> LayerKind<'_, T> {
-        LayerKind::SelfAttention(self)
+        self.projection.pullback(&d, Back::default())
     }
 }
 
@@ -65,11 +56,9 @@ pub fn sequence(extent: Extent, tokens: usize) -> Extent {
     }
 }
 
-impl<T: Real> Layer<T> for AttentionPool<T> {
-    /// The input's extent with the attention's own.
-    type Saved = (Extent, attention::Saved<T>);
-
-    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
+impl<T: Real> AttentionPool<T> {
+    /// One position of `embedding` channels an image, and what the attention's pullback needs.
+    pub fn forward(&self, x: &Field<T>) -> (Field<T>, attention::Saved<T>) {
         let (extent, channels, cells) = (x.extent, x.extent.channels, x.extent.positions());
         let mut tokens = Field::any(sequence(extent, cells + 1));
         let mut mean = Field::any(sequence(extent, 1));
@@ -95,10 +84,11 @@ impl<T: Real> Layer<T> for AttentionPool<T> {
         let inputs = Inputs::Other { query, key_value };
         let (y, saved) = self.attention.forward(inputs);
         let (y, _) = self.output.forward(&y, Forward::default());
-        Ok((y, (extent, saved)))
+        (y, saved)
     }
 
-    fn pullback(&self, (extent, saved): &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
+    /// The cotangent of the cells, of the extent `extent`, from that of the embedding.
+    pub fn pullback(&self, extent: Extent, saved: &attention::Saved<T>, dy: &Field<T>) -> Field<T> {
         let dy = self.output.pullback(dy, Back::default());
         let (query, key_value) = match self.attention.pullback(saved, &dy) {
             Inputs::Other { query, key_value } => (query, key_value),
@@ -108,7 +98,7 @@ impl<T: Real> Layer<T> for AttentionPool<T> {
         let tokens = self.key_value.pullback(&key_value, Back::default());
         let (channels, cells) = (extent.channels, extent.positions());
         let share = T::of(1.0 / cells as f64);
-        let mut dx = Field::any(*extent);
+        let mut dx = Field::any(extent);
         each_row(&mut dx.elements, channels, |row, dx| {
             let (image, cell) = (row / cells, row % cells);
             let tokens = &tokens.elements[image * (cells + 1) * channels..];
@@ -118,12 +108,7 @@ impl<T: Real> Layer<T> for AttentionPool<T> {
                 *dx = own + (mean + query) * share;
             }
         });
-        Ok(dx)
-    }
-
-    #[cfg(feature = "cuda")]
-    fn kind(&self) -> LayerKind<'_, T> {
-        LayerKind::AttentionPool(self)
+        dx
     }
 }
 
@@ -136,11 +121,9 @@ pub struct Tokens<T: Real> {
     pub positions: Vec<T>,
 }
 
-impl<T: Real> Layer<T> for Tokens<T> {
-    /// The patches' extent.
-    type Saved = Extent;
-
-    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
+impl<T: Real> Tokens<T> {
+    /// The tokens of a field of patches.
+    pub fn forward(&self, x: &Field<T>) -> Field<T> {
         let (width, count) = (x.extent.channels, x.extent.positions());
         let mut tokens = Field::any(sequence(x.extent, count + 1));
         each_row(&mut tokens.elements, width, |row, token| {
@@ -154,55 +137,45 @@ impl<T: Real> Layer<T> for Tokens<T> {
                 *token = own + position;
             }
         });
-        Ok((tokens, x.extent))
+        tokens
     }
 
-    fn pullback(&self, extent: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
+    /// The cotangent of the patches, of the extent `extent`, from that of the tokens.
+    pub fn pullback(extent: Extent, dy: &Field<T>) -> Field<T> {
         let (width, count) = (extent.channels, extent.positions());
-        let mut dx = Field::any(*extent);
+        let mut dx = Field::any(extent);
         each_row(&mut dx.elements, width, |row, dx| {
             let token = row + row / count + 1;
             dx.copy_from_slice(&dy.elements[token * width..][..width]);
         });
-        Ok(dx)
-    }
-
-    #[cfg(feature = "cuda")]
-    fn kind(&self) -> LayerKind<'_, T> {
-        LayerKind::Tokens(self)
+        dx
     }
 }
 
 /// The class token alone.
 pub struct ClassToken;
 
-impl<T: Real> Layer<T> for ClassToken {
-    /// The tokens' extent.
-    type Saved = Extent;
-
-    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
+impl ClassToken {
+    /// The first of an image's tokens.
+    pub fn forward<T: Real>(x: &Field<T>) -> Field<T> {
         let (width, count) = (x.extent.channels, x.extent.positions());
         let mut class = Field::any(sequence(x.extent, 1));
         let tokens = x.elements.chunks_exact(count * width);
         for (class, tokens) in class.elements.chunks_exact_mut(width).zip(tokens) {
             class.copy_from_slice(&tokens[..width]);
         }
-        Ok((class, x.extent))
+        class
     }
 
-    fn pullback(&self, extent: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
+    /// The cotangent of the tokens, of the extent `extent`: zero but for the class token.
+    pub fn pullback<T: Real>(extent: Extent, dy: &Field<T>) -> Field<T> {
         let (width, count) = (extent.channels, extent.positions());
-        let mut dx = Field::any(*extent);
+        let mut dx = Field::any(extent);
         dx.elements.fill(T::zero());
         let tokens = dx.elements.chunks_exact_mut(count * width);
         for (tokens, dy) in tokens.zip(dy.elements.chunks_exact(width)) {
             tokens[..width].copy_from_slice(dy);
         }
-        Ok(dx)
-    }
-
-    #[cfg(feature = "cuda")]
-    fn kind(&self) -> LayerKind<'_, T> {
-        LayerKind::ClassToken
+        dx
     }
 }

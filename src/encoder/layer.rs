@@ -1,12 +1,12 @@
-//! What a frozen layer is, and the layers of CLIP's towers that carry nothing along.
+//! The layers of CLIP's towers that are neither maps nor ReLUs: a closed set.
 
-use std::any::Any;
+use std::sync::Arc;
 
-#[cfg(feature = "cuda")]
-use super::attention::{AttentionPool, SelfAttention, Tokens};
+use super::attention::{AttentionPool, ClassToken, SelfAttention, Tokens};
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Result, bail};
+use crate::ops::attention;
 use crate::ops::gelu::Gelu;
 use crate::ops::layer_norm::{self, LayerNorm};
 use crate::ops::pool;
@@ -22,147 +22,80 @@ pub struct Rules {
 ///
 /// `pullback(saved, dy)` is the transposed Jacobian at the point that `saved` was returned for,
 /// applied to `dy`. Both treat the images of a batch independently.
-pub trait Layer<T: Real>: Send + Sync {
-    /// What the pullback needs of the forward pass.
-    type Saved: Send + Sync + 'static;
-
-    /// The output, and what the pullback needs.
-    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)>;
-
-    /// The cotangent of the input from that of the output.
-    fn pullback(&self, saved: &Self::Saved, dy: &Field<T>) -> Result<Field<T>>;
-
-    /// Whether each channel of the output depends on the same channel of the input alone.
-    fn keeps_channels_apart(&self) -> bool {
-        false
-    }
-
-    /// Which layer it is, for engines that have it too.
-    #[cfg(feature = "cuda")]
-    fn kind(&self) -> LayerKind<'_, T>;
-}
-
-/// Every layer there is.
-#[cfg(feature = "cuda")]
-pub enum LayerKind<'a, T: Real> {
+pub enum Layer<T: Real> {
     /// Average pooling over windows of this side.
     AveragePool(usize),
     /// Layer normalisation.
-    LayerNorm(&'a LayerNorm<T>),
+    LayerNorm(LayerNorm<T>),
     /// An activation.
     Gelu(Gelu),
     /// Attention of tokens among themselves.
-    SelfAttention(&'a SelfAttention<T>),
+    SelfAttention(SelfAttention<T>),
     /// The ResNets' attention pool.
-    AttentionPool(&'a AttentionPool<T>),
+    AttentionPool(Box<AttentionPool<T>>),
     /// Patches to tokens.
-    Tokens(&'a Tokens<T>),
+    Tokens(Tokens<T>),
     /// The class token alone.
     ClassToken,
 }
 
-/// What some layer saved.
-pub type AnySaved = Box<dyn Any + Send + Sync>;
-
-/// A [`Layer`] with the type of what it saves erased, so that a program can hold any.
-pub trait AnyLayer<T: Real>: Send + Sync {
-    /// As [`Layer::forward`].
-    fn forward_any(&self, x: &Field<T>) -> Result<(Field<T>, AnySaved)>;
-
-    /// As [`Layer::pullback`], with what `forward_any` of the same layer returned.
-    fn pullback_any(&self, saved: &(dyn Any + Send + Sync), dy: &Field<T>) -> Result<Field<T>>;
-
-    /// As [`Layer::keeps_channels_apart`].
-    fn keeps_channels_apart_any(&self) -> bool;
-
-    /// As [`Layer::kind`].
-    #[cfg(feature = "cuda")]
-    fn kind_any(&self) -> LayerKind<'_, T>;
-}
-
-impl<T: Real, L: Layer<T>> AnyLayer<T> for L {
-    fn forward_any(&self, x: &Field<T>) -> Result<(Field<T>, AnySaved)> {
-        let (y, saved) = self.forward(x)?;
-        Ok((y, Box::new(saved)))
-    }
-
-    fn pullback_any(&self, saved: &(dyn Any + Send + Sync), dy: &Field<T>) -> Result<Field<T>> {
-        let saved = saved
-            .downcast_ref()
-            .ok_or_else(|| Error::new(Kind::Internal, "a layer got what another layer saved"))?;
-        self.pullback(saved, dy)
-    }
-
-    fn keeps_channels_apart_any(&self) -> bool {
-        self.keeps_channels_apart()
-    }
-
-    #[cfg(feature = "cuda")]
-    fn kind_any(&self) -> LayerKind<'_, T> {
-        self.kind()
-    }
-}
-
-/// Average pooling over windows of this side.
-pub struct AveragePool(pub usize);
-
-impl<T: Real> Layer<T> for AveragePool {
+/// What a layer's pullback needs of the forward pass.
+pub enum Saved<T: Real> {
     /// The input's extent.
-    type Saved = Extent;
-
-    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
-        Ok((pool::forward(x, self.0), x.extent))
-    }
-
-    fn pullback(&self, from: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
-        Ok(pool::pullback(dy, self.0, *from))
-    }
-
-    fn keeps_channels_apart(&self) -> bool {
-        true
-    }
-
-    #[cfg(feature = "cuda")]
-    fn kind(&self) -> LayerKind<'_, T> {
-        LayerKind::AveragePool(self.0)
-    }
+    Extent(Extent),
+    /// The input.
+    Input(Arc<Field<T>>),
+    /// A layer normalisation's own.
+    LayerNorm(layer_norm::Saved<T>),
+    /// An attention's own.
+    Attention(attention::Saved<T>),
+    /// The input's extent, and the attention's own.
+    Pool(Extent, attention::Saved<T>),
 }
 
-impl<T: Real> Layer<T> for LayerNorm<T> {
-    type Saved = layer_norm::Saved<T>;
-
-    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
-        Ok(LayerNorm::forward(self, x))
+impl<T: Real> Layer<T> {
+    /// The output, and what the pullback needs, which may be `x` itself.
+    pub fn forward(&self, x: &Arc<Field<T>>) -> (Field<T>, Saved<T>) {
+        let extent = x.extent;
+        match self {
+            Self::AveragePool(window) => (pool::forward(x, *window), Saved::Extent(extent)),
+            Self::LayerNorm(norm) => {
+                let (y, saved) = norm.forward(x);
+                (y, Saved::LayerNorm(saved))
+            }
+            Self::Gelu(gelu) => (gelu.forward(x), Saved::Input(x.clone())),
+            Self::SelfAttention(own) => {
+                let (y, saved) = own.forward(x);
+                (y, Saved::Attention(saved))
+            }
+            Self::AttentionPool(own) => {
+                let (y, saved) = own.forward(x);
+                (y, Saved::Pool(extent, saved))
+            }
+            Self::Tokens(own) => (own.forward(x), Saved::Extent(extent)),
+            Self::ClassToken => (ClassToken::forward(x), Saved::Extent(extent)),
+        }
     }
 
-    fn pullback(&self, saved: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
-        Ok(LayerNorm::pullback(self, saved, dy))
+    /// The cotangent of the input, of the input's extent, from that of the output.
+    ///
+    /// # Errors
+    /// When another kind of layer saved `saved`: a defect of the caller.
+    pub fn pullback(&self, saved: &Saved<T>, dy: &Field<T>) -> Result<Field<T>> {
+        Ok(match (self, saved) {
+            (Self::AveragePool(window), Saved::Extent(from)) => pool::pullback(dy, *window, *from),
+            (Self::LayerNorm(norm), Saved::LayerNorm(saved)) => norm.pullback(saved, dy),
+            (Self::Gelu(gelu), Saved::Input(x)) => gelu.pullback(x, dy),
+            (Self::SelfAttention(own), Saved::Attention(saved)) => own.pullback(saved, dy),
+            (Self::AttentionPool(own), Saved::Pool(from, saved)) => own.pullback(*from, saved, dy),
+            (Self::Tokens(_), Saved::Extent(from)) => Tokens::pullback(*from, dy),
+            (Self::ClassToken, Saved::Extent(from)) => ClassToken::pullback(*from, dy),
+            _ => bail!(Internal, "a layer got what another layer saved"),
+        })
     }
 
-    #[cfg(feature = "cuda")]
-    fn kind(&self) -> LayerKind<'_, T> {
-        LayerKind::LayerNorm(self)
-    }
-}
-
-impl<T: Real> Layer<T> for Gelu {
-    /// The pre-activation.
-    type Saved = Field<T>;
-
-    fn forward(&self, x: &Field<T>) -> Result<(Field<T>, Self::Saved)> {
-        Ok((Gelu::forward(*self, x), x.clone()))
-    }
-
-    fn pullback(&self, x: &Self::Saved, dy: &Field<T>) -> Result<Field<T>> {
-        Ok(Gelu::pullback(*self, x, dy))
-    }
-
-    fn keeps_channels_apart(&self) -> bool {
-        true
-    }
-
-    #[cfg(feature = "cuda")]
-    fn kind(&self) -> LayerKind<'_, T> {
-        LayerKind::Gelu(*self)
+    /// Whether each channel of the output depends on the same channel of the input alone.
+    pub fn keeps_channels_apart(&self) -> bool {
+        matches!(self, Self::AveragePool(_) | Self::Gelu(_))
     }
 }

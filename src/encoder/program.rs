@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::affine::Affine;
 use super::engine::{Cpu, Engine};
-use super::layer::{AnyLayer, Layer};
+use super::layer::Layer;
 use super::tap::{Layout, Tap, TapId};
 use crate::backend::cpu::Real;
 use crate::backend::field::Extent;
@@ -109,8 +109,7 @@ impl<E: Engine> Alive<E> {
 
 impl<T: Real> Program<Cpu<T>> {
     /// Appends a layer's step.
-    pub fn layer(&mut self, input: Value, layer: impl Layer<T> + 'static) -> Value {
-        let layer: Box<dyn AnyLayer<T>> = Box::new(layer);
+    pub fn layer(&mut self, input: Value, layer: Layer<T>) -> Value {
         self.push(Step::Layer(layer, input))
     }
 
@@ -271,11 +270,11 @@ impl<T: Real> Program<Cpu<T>> {
     pub fn on<E: Engine>(
         &self,
         map: impl Fn(&Affine<T>) -> Result<E::Affine>,
-        layer: impl Fn(&dyn AnyLayer<T>) -> Result<E::Layer>,
+        layer: impl Fn(&Layer<T>) -> Result<E::Layer>,
     ) -> Result<Program<E>> {
         let step = |step: &Step<Cpu<T>>| {
             Ok(match step {
-                Step::Layer(own, input) => Step::Layer(layer(&**own)?, *input),
+                Step::Layer(own, input) => Step::Layer(layer(own)?, *input),
                 Step::Affine(own, input, add) => Step::Affine(map(own)?, *input, *add),
                 Step::Relu(input) => Step::Relu(*input),
                 Step::Sum(a, b) => Step::Sum(*a, *b),

@@ -7,7 +7,7 @@ use super::affine::Affine;
 use super::architecture::{Architecture, RESNET_STRIDE, ResNetShape};
 use super::attention::AttentionPool;
 use super::engine::Cpu;
-use super::layer::AveragePool;
+use super::layer::Layer;
 use super::program::{IMAGE, Program, Value};
 use super::tap::Layout;
 use super::weights::Weights;
@@ -116,7 +116,7 @@ impl<T: Real> Tower<'_, T> {
             x = self.program.affine(x, conv);
             x = self.program.relu(x);
         }
-        x = self.program.layer(x, AveragePool(2));
+        x = self.program.layer(x, Layer::AveragePool(2));
         self.program
             .tap("stem", x, width, Layout::Map { stride: 4 });
         Ok(x)
@@ -155,7 +155,7 @@ impl<T: Real> Tower<'_, T> {
         }
         let pooled = |program: &mut Program<Cpu<T>>, x| {
             if window > 1 {
-                program.layer(x, AveragePool(window))
+                program.layer(x, Layer::AveragePool(window))
             } else {
                 x
             }
@@ -229,7 +229,7 @@ impl<T: Real> Tower<'_, T> {
                 causal: false,
             },
         };
-        let y = self.program.layer(x, pool);
+        let y = self.program.layer(x, Layer::AttentionPool(Box::new(pool)));
         self.program.tap("embedding", y, embedding, Layout::Vector);
         Ok(())
     }

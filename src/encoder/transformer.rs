@@ -3,6 +3,7 @@
 use super::affine::Affine;
 use super::attention::SelfAttention;
 use super::engine::Cpu;
+use super::layer::Layer;
 use super::program::{Program, Value};
 use super::weights::Weights;
 use crate::backend::cpu::Real;
@@ -30,10 +31,11 @@ pub fn layer_norm<T: Real>(
     name: &str,
     width: usize,
     epsilon: f64,
-) -> Result<LayerNorm<T>> {
+) -> Result<Layer<T>> {
     let gain = weights.take(&format!("{name}.weight"), &[width])?;
     let bias = weights.take(&format!("{name}.bias"), &[width])?;
-    LayerNorm::new(&gain, &bias, epsilon)
+    let norm = LayerNorm::new(&gain, &bias, epsilon)?;
+    Ok(Layer::LayerNorm(norm))
 }
 
 /// What all blocks of a transformer share.
@@ -87,7 +89,7 @@ impl Blocks {
                 causal: self.causal,
             },
         };
-        let y = program.layer(y, heads);
+        let y = program.layer(y, Layer::SelfAttention(heads));
         let output = linear(weights, &format!("{attn}.out_proj"), width, width)?;
         let attention = program.affine(y, Affine::Linear(output));
         let x = program.sum(x, attention);
@@ -97,7 +99,7 @@ impl Blocks {
         );
         let expand = linear(weights, &format!("{name}.mlp.c_fc"), width, hidden)?;
         let y = program.affine(y, Affine::Linear(expand));
-        let hidden_units = program.layer(y, self.gelu);
+        let hidden_units = program.layer(y, Layer::Gelu(self.gelu));
         let contract = linear(weights, &format!("{name}.mlp.c_proj"), hidden, width)?;
         Ok(BlockValues {
             attention,

@@ -5,8 +5,9 @@ use candle_core::{DType, Device, Tensor};
 
 use super::affine::Affine;
 use super::architecture::{Architecture, VitShape};
-use super::attention::{ClassToken, Tokens};
+use super::attention::Tokens;
 use super::engine::Cpu;
+use super::layer::Layer;
 use super::program::{IMAGE, Program};
 use super::tap::Layout;
 use super::transformer::{Blocks, layer_norm};
@@ -42,7 +43,7 @@ pub fn build<T: Real>(
         class: elements(&weights.take("visual.class_embedding", &[width])?)?,
         positions: elements(&positions)?,
     };
-    let x = program.layer(x, tokens);
+    let x = program.layer(x, Layer::Tokens(tokens));
     let mut x = program.layer(x, layer_norm(weights, "visual.ln_pre", width, epsilon)?);
     let blocks = Blocks {
         width,
@@ -70,7 +71,7 @@ pub fn build<T: Real>(
         weights.discard(|name| after.iter().any(|beginning| name.starts_with(beginning)));
         return Ok(program);
     };
-    let x = program.layer(x, ClassToken);
+    let x = program.layer(x, Layer::ClassToken);
     let x = program.layer(x, layer_norm(weights, "visual.ln_post", width, epsilon)?);
     let projection = weights.take("visual.proj", &[width, embedding])?;
     let projection = Linear::new(&projection.t()?, None)?;

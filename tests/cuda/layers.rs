@@ -6,10 +6,10 @@ use candle_core::{Device, Tensor};
 use half::{bf16, f16};
 use percept::backend::cuda::{Float, Gpu};
 use percept::encoder::affine::Affine;
-use percept::encoder::attention::{AttentionPool, ClassToken, Tokens};
+use percept::encoder::attention::{AttentionPool, Tokens};
 use percept::encoder::engine::Cpu;
 use percept::encoder::engine::cuda::Cuda;
-use percept::encoder::layer::{AveragePool, Layer, Rules};
+use percept::encoder::layer::{Layer, Rules};
 use percept::encoder::program::{IMAGE, Program};
 use percept::encoder::tap::{Layout, TapId};
 use percept::ops::attention::Attention;
@@ -24,7 +24,7 @@ const WIDTH: usize = 5;
 const CELLS: usize = HEIGHT * WIDTH;
 
 /// Runs a layer on both, forward and back.
-fn check<T: Float>(gpu: &Arc<Gpu>, what: &str, channels: usize, layer: impl Layer<f32> + 'static) {
+fn check<T: Float>(gpu: &Arc<Gpu>, what: &str, channels: usize, layer: Layer<f32>) {
     let mut here = Program::<Cpu<f32>>::default();
     let y = here.layer(IMAGE, layer);
     here.tap("y", y, channels, Layout::Vector);
@@ -55,7 +55,7 @@ fn pooled_program<T: Float>() {
     let conv = Conv::new(&weight, &bias, 1, 1).unwrap();
     let rectified = here.affine(IMAGE, Affine::Conv(conv));
     let rectified = here.relu(rectified);
-    let mean = here.layer(rectified, AveragePool(2));
+    let mean = here.layer(rectified, Layer::AveragePool(2));
     let layout = Layout::Map { stride: 1 };
     here.tap("rectified", rectified, outputs, layout);
     here.tap("mean", mean, outputs, layout);
@@ -105,8 +105,8 @@ fn layers<T: Float>() {
         class: wave(channels, 0.9),
         positions: wave((CELLS + 1) * channels, 2.1),
     };
-    check::<T>(&gpu, "tokens", channels, tokens);
-    check::<T>(&gpu, "class token", channels, ClassToken);
+    check::<T>(&gpu, "tokens", channels, Layer::Tokens(tokens));
+    check::<T>(&gpu, "class token", channels, Layer::ClassToken);
     let pool = AttentionPool {
         positions: wave((CELLS + 1) * channels, 2.1),
         query: linear(channels, channels, 0.1),
@@ -117,6 +117,7 @@ fn layers<T: Float>() {
             causal: false,
         },
     };
+    let pool = Layer::AttentionPool(Box::new(pool));
     check::<T>(&gpu, "attention pool", channels, pool);
 }
 

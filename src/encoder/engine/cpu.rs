@@ -10,7 +10,7 @@ use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::mask::Mask;
 use crate::encoder::affine::Affine;
-use crate::encoder::layer::{AnyLayer, AnySaved};
+use crate::encoder::layer::{self, Layer};
 use crate::encoder::tap::Layout;
 use crate::error::Result;
 use crate::ops::linear::{self, Forward};
@@ -43,8 +43,8 @@ impl<T: Real> Engine for Cpu<T> {
     type Field = Field<T>;
     type Mask = Mask;
     type Affine = Box<Affine<T>>;
-    type Layer = Box<dyn AnyLayer<T>>;
-    type Saved = AnySaved;
+    type Layer = Layer<T>;
+    type Saved = layer::Saved<T>;
 
     fn extent(x: &Field<T>) -> Extent {
         x.extent
@@ -77,17 +77,17 @@ impl<T: Real> Engine for Cpu<T> {
         Ok(affine.pullback(dy, from, linear::Back { add, gate }))
     }
 
-    fn layer(layer: &Self::Layer, x: &Arc<Field<T>>) -> Result<(Field<T>, AnySaved)> {
-        layer.forward_any(x)
+    fn layer(layer: &Layer<T>, x: &Arc<Field<T>>) -> Result<(Field<T>, layer::Saved<T>)> {
+        Ok(layer.forward(x))
     }
 
     fn layer_pullback(
-        layer: &Self::Layer,
-        saved: &AnySaved,
+        layer: &Layer<T>,
+        saved: &layer::Saved<T>,
         dy: &Field<T>,
         then: Back<Self>,
     ) -> Result<Field<T>> {
-        let mut dx = layer.pullback_any(&**saved, dy)?;
+        let mut dx = layer.pullback(saved, dy)?;
         then.finish(&mut dx)?;
         Ok(dx)
     }

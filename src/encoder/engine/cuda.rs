@@ -41,7 +41,7 @@ impl<T: Float> Cuda<T> {
                     Affine::Linear(linear) => GpuAffine::Linear(linear.upload(gpu)?),
                 })
             },
-            |layer| GpuLayer::of(&layer.kind_any(), gpu),
+            |layer| GpuLayer::of(layer, gpu),
         )
     }
 }

@@ -31,7 +31,7 @@ impl<T: Real> Program<Cpu<T>> {
         };
         match step {
             Step::Relu(input) => self.maps_into(*input),
-            Step::Layer(layer, input) if layer.keeps_channels_apart_any() => self.maps_into(*input),
+            Step::Layer(layer, input) if layer.keeps_channels_apart() => self.maps_into(*input),
             Step::Layer(..) | Step::Sum(..) => Vec::new(),
             Step::Affine(map, _, add) => {
                 let mut maps = vec![map.weight()];

@@ -12,7 +12,7 @@ use crate::backend::field::Extent;
 use crate::encoder::attention::sequence;
 use crate::encoder::engine::Rectified;
 use crate::encoder::engine::cuda::Cuda;
-use crate::encoder::layer::LayerKind;
+use crate::encoder::layer::Layer;
 use crate::error::{Result, bail};
 use crate::ops::attention::{self, Attention, cuda::Inputs};
 use crate::ops::conv::cuda::GpuConv;
@@ -22,7 +22,7 @@ use crate::ops::linear::cuda::{GpuLinear, single};
 use crate::ops::pool;
 use crate::ops::relu::cuda::{POOL_WINDOW, finish_pullback};
 
-/// A layer in a device's memory; see [`LayerKind`].
+/// A layer in a device's memory; see [`Layer`].
 pub enum GpuLayer<T: Float> {
     /// Over windows of this side.
     AveragePool(usize),
@@ -92,27 +92,27 @@ fn first_token<T: Float>(x: &GpuField<T>) -> Result<GpuField<T>> {
 
 impl<T: Float> GpuLayer<T> {
     /// The same layer on a device.
-    pub fn of<R: Real>(kind: &LayerKind<R>, gpu: &Arc<Gpu>) -> Result<Self> {
-        Ok(match kind {
-            LayerKind::AveragePool(window) => Self::AveragePool(*window),
-            LayerKind::LayerNorm(norm) => Self::LayerNorm(norm.upload(gpu)?),
-            LayerKind::Gelu(gelu) => Self::Gelu(*gelu),
-            LayerKind::SelfAttention(own) => Self::SelfAttention {
+    pub fn of<R: Real>(layer: &Layer<R>, gpu: &Arc<Gpu>) -> Result<Self> {
+        Ok(match layer {
+            Layer::AveragePool(window) => Self::AveragePool(*window),
+            Layer::LayerNorm(norm) => Self::LayerNorm(norm.upload(gpu)?),
+            Layer::Gelu(gelu) => Self::Gelu(*gelu),
+            Layer::SelfAttention(own) => Self::SelfAttention {
                 projection: own.projection.upload(gpu)?,
                 attention: own.attention,
             },
-            LayerKind::AttentionPool(own) => Self::AttentionPool(Box::new(AttentionPool {
+            Layer::AttentionPool(own) => Self::AttentionPool(Box::new(AttentionPool {
                 positions: Array::upload(gpu, &single(&own.positions))?,
                 query: own.query.upload(gpu)?,
                 key_value: own.key_value.upload(gpu)?,
                 output: own.output.upload(gpu)?,
                 attention: own.attention,
             })),
-            LayerKind::Tokens(own) => Self::Tokens {
+            Layer::Tokens(own) => Self::Tokens {
                 class: Array::upload(gpu, &single(&own.class))?,
                 positions: Array::upload(gpu, &single(&own.positions))?,
             },
-            LayerKind::ClassToken => Self::ClassToken,
+            Layer::ClassToken => Self::ClassToken,
         })
     }
 
