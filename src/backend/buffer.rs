@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use super::cpu::Real;
 use super::memory::Meter;
+use super::number::Number;
 
 /// Freed vectors, by element type and length.
 #[derive(Default)]
@@ -23,13 +23,13 @@ static STORE: LazyLock<Mutex<Store>> = LazyLock::new(Mutex::default);
 const MOST_BYTES: usize = 256 << 20;
 
 impl Store {
-    fn take<T: Real>(&mut self, length: usize) -> Option<Vec<T>> {
+    fn take<T: Number>(&mut self, length: usize) -> Option<Vec<T>> {
         let freed = self.freed.get_mut(&(TypeId::of::<T>(), length))?.pop()?;
         self.bytes -= size_of::<T>() * length;
         freed.downcast().ok().map(|freed| *freed)
     }
 
-    fn put<T: Real>(&mut self, elements: Vec<T>) {
+    fn put<T: Number>(&mut self, elements: Vec<T>) {
         let bytes = size_of::<T>() * elements.len();
         if bytes > 0 && self.bytes + bytes <= MOST_BYTES {
             self.bytes += bytes;
@@ -48,13 +48,13 @@ pub static METER: Meter = Meter::new();
 
 /// Elements that go back to a common store when they are dropped.
 #[derive(Debug)]
-pub struct Buffer<T: Real> {
+pub struct Buffer<T: Number> {
     elements: Vec<T>,
     start: usize,
     length: usize,
 }
 
-impl<T: Real> Buffer<T> {
+impl<T: Number> Buffer<T> {
     /// `length` elements of any values: whatever the last user left. Debug builds fill them with
     /// NaN, so that tests see what is read before it is written.
     pub fn any(length: usize) -> Self {
@@ -83,7 +83,7 @@ impl<T: Real> Buffer<T> {
     }
 }
 
-impl<T: Real> From<&[T]> for Buffer<T> {
+impl<T: Number> From<&[T]> for Buffer<T> {
     fn from(elements: &[T]) -> Self {
         let mut buffer = Self::any(elements.len());
         buffer.copy_from_slice(elements);
@@ -91,7 +91,7 @@ impl<T: Real> From<&[T]> for Buffer<T> {
     }
 }
 
-impl<T: Real> Deref for Buffer<T> {
+impl<T: Number> Deref for Buffer<T> {
     type Target = [T];
 
     #[inline(always)]
@@ -100,14 +100,14 @@ impl<T: Real> Deref for Buffer<T> {
     }
 }
 
-impl<T: Real> DerefMut for Buffer<T> {
+impl<T: Number> DerefMut for Buffer<T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.elements[self.start..][..self.length]
     }
 }
 
-impl<T: Real> Drop for Buffer<T> {
+impl<T: Number> Drop for Buffer<T> {
     fn drop(&mut self) {
         let elements = std::mem::take(&mut self.elements);
         METER.give_back(size_of::<T>() * elements.len());

@@ -2,29 +2,15 @@
 
 use std::ops::{Deref, Range};
 
-use candle_core::{Device, Shape, Storage, Tensor, WithDType};
+use candle_core::{Device, Shape, Storage, Tensor};
 use gemm::Parallelism;
 
 use super::lanes::Vectorised;
 use super::packed::Multiply;
 use crate::error::{Error, Kind, Result};
 
-/// The element types of the CPU kernels: `f32` for work, `f64` for checks.
-pub trait Real:
-    WithDType
-    + num_traits::Float
-    + num_traits::NumAssign
-    + realfft::FftNum
-    + Default
-    + Multiply
-    + Vectorised
-{
-    /// Rounds from `f64`.
-    #[inline(always)]
-    fn of(value: f64) -> Self {
-        <Self as WithDType>::from_f64(value)
-    }
-}
+/// Numbers that have all kernels of the CPU: `f32` for work, `f64` for checks.
+pub trait Real: Multiply + Vectorised {}
 
 impl Real for f32 {}
 impl Real for f64 {}

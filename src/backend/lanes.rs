@@ -2,7 +2,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::cpu::Real;
+use super::number::Number;
 
 /// A loop that gains from wide vectors.
 pub trait Loop<T> {
@@ -112,7 +112,7 @@ impl<S: Simd> Vectors<f32> for Single<S> {
 #[derive(Clone, Copy)]
 pub struct One;
 
-impl<T: Real> Vectors<T> for One {
+impl<T: Number> Vectors<T> for One {
     type Vector = T;
 
     const LANES: usize = 1;

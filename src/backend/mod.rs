@@ -11,6 +11,7 @@ pub mod field;
 pub mod lanes;
 pub mod mask;
 pub mod memory;
+pub mod number;
 pub mod packed;
 pub mod threads;
 

@@ -17,8 +17,8 @@ mod tasks;
 use std::ops::Range;
 
 use super::buffer::Buffer;
-use super::cpu::Real;
 use super::mask::Mask;
+use super::number::Number;
 use super::threads::{each, each_row};
 use finish::Rows;
 use tasks::{share, split};
@@ -34,14 +34,14 @@ const FAR_ELEMENTS: usize = 1 << 19;
 
 /// A frozen matrix `(depth, outputs)`.
 #[derive(Debug)]
-pub struct Packed<T: Real> {
+pub struct Packed<T: Multiply> {
     panels: Buffer<T>,
     depth: usize,
     outputs: usize,
     width: usize,
 }
 
-impl<T: Real> Packed<T> {
+impl<T: Multiply> Packed<T> {
     /// From the function that gives the element at `(depth, output)`.
     pub fn new(depth: usize, outputs: usize, element: impl Fn(usize, usize) -> T + Sync) -> Self {
         let width = T::panel_width();
@@ -150,7 +150,7 @@ unsafe impl<T: Sync> Sync for Places<'_, T> {}
 ///
 /// # Panics
 /// When a slice does not fit the sizes: a defect of the caller.
-pub fn multiply<T: Real>(x: &[T], w: &Packed<T>, y: &mut [T], epilogue: Epilogue<T>) {
+pub fn multiply<T: Multiply>(x: &[T], w: &Packed<T>, y: &mut [T], epilogue: Epilogue<T>) {
     multiply_each(x, std::slice::from_ref(w), y, epilogue);
 }
 
@@ -160,7 +160,7 @@ pub fn multiply<T: Real>(x: &[T], w: &Packed<T>, y: &mut [T], epilogue: Epilogue
 /// # Panics
 /// When a slice does not fit the sizes, or several matrices come with a bias, a sum or a mask: a
 /// defect of the caller.
-pub fn multiply_each<T: Real>(x: &[T], w: &[Packed<T>], y: &mut [T], epilogue: Epilogue<T>) {
+pub fn multiply_each<T: Multiply>(x: &[T], w: &[Packed<T>], y: &mut [T], epilogue: Epilogue<T>) {
     let Some(Packed {
         depth,
         outputs,
@@ -236,7 +236,7 @@ pub fn multiply_each<T: Real>(x: &[T], w: &[Packed<T>], y: &mut [T], epilogue: E
 
 /// A part of a product: some rows, some panels.
 #[doc(hidden)]
-pub struct Part<'a, T: Real> {
+pub struct Part<'a, T: Multiply> {
     x: &'a [T],
     w: &'a Packed<T>,
     /// The matrix whose turn is next.
@@ -248,15 +248,15 @@ pub struct Part<'a, T: Real> {
     panels: Range<usize>,
 }
 
-impl<T: Real> Part<'_, T> {
+impl<T: Multiply> Part<'_, T> {
     /// Where a row of `x` starts.
     fn source(&self, row: usize) -> usize {
         (row * self.matrices + self.index) * self.w.depth
     }
 }
 
-/// Element types with a kernel.
-pub trait Multiply: Sized {
+/// Numbers with a kernel of the product.
+pub trait Multiply: Number {
     /// Outputs of a panel: a multiple of 8, at most 32.
     fn panel_width() -> usize;
 
@@ -264,9 +264,7 @@ pub trait Multiply: Sized {
     fn finish(rows: Rows<Self>);
 
     /// Computes a part; only [`multiply_each`] can make one.
-    fn multiply_part(part: Part<Self>, places: &Places<Self>)
-    where
-        Self: Real;
+    fn multiply_part(part: Part<Self>, places: &Places<Self>);
 }
 
 #[cfg(test)]
@@ -274,13 +272,13 @@ mod tests {
     use super::*;
     use crate::backend::threads::map_images;
 
-    fn wave<T: Real>(count: usize, phase: f64) -> Vec<T> {
+    fn wave<T: Multiply>(count: usize, phase: f64) -> Vec<T> {
         let value = |i: usize| (i as f64 * 0.71 + phase).sin() + (i as f64 * 0.013).cos() * 0.3;
         (0..count).map(|i| T::of(value(i))).collect()
     }
 
     /// The same, by three loops in `f64`; and the sum before the last thing.
-    fn naive<T: Real>(x: &[T], w: &Packed<T>, bias: &[T], add: &[T]) -> Vec<f64> {
+    fn naive<T: Multiply>(x: &[T], w: &Packed<T>, bias: &[T], add: &[T]) -> Vec<f64> {
         let f = |value: T| value.to_f64();
         let rows = x.len() / w.depth;
         let mut y = Vec::new();
@@ -301,7 +299,7 @@ mod tests {
         }
     }
 
-    fn matches_naive<T: Real>(tolerance: f64) {
+    fn matches_naive<T: Multiply>(tolerance: f64) {
         for (rows, depth, outputs) in [
             (1, 1, 1),
             (5, 3, 7),

@@ -6,7 +6,8 @@ use cudarc::cublas::sys::cudaDataType;
 use cudarc::driver::{CudaSlice, DeviceRepr, ValidAsZeroBits};
 use half::{bf16, f16};
 
-use super::device::{Gpu, device_error};
+use super::device::Gpu;
+use super::error::device_error;
 use crate::error::{Result, bail};
 
 /// What an array can hold.

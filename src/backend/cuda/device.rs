@@ -1,4 +1,4 @@
-//! Opening a device, and what its errors mean.
+//! Opening a device.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::{MutexGuard, OnceLock};
 
 use cudarc::cublas::CudaBlas;
-use cudarc::cublas::result::CublasError;
 use cudarc::cublas::sys::cublasSetWorkspace_v2;
 use cudarc::driver::sys::CUresult;
 use cudarc::driver::{
@@ -15,6 +14,7 @@ use cudarc::driver::{
 };
 use cudarc::nvrtc::Ptx;
 
+use super::error::{blas_error, device_error};
 #[cfg(feature = "cudnn")]
 use super::library::Library;
 use crate::backend::memory::Meter;
@@ -212,19 +212,4 @@ fn no_device(ordinal: usize, error: DriverError) -> Error {
         _ => format!("cannot open device cuda:{ordinal}"),
     };
     Error::new(Kind::Device, message).caused_by(error)
-}
-
-/// What the driver says, in percept's words.
-pub(super) fn device_error(error: DriverError) -> Error {
-    let message = match error.0 {
-        CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
-            "the GPU has not enough memory: take a smaller --batch or --size"
-        }
-        _ => "the GPU failed",
-    };
-    Error::new(Kind::Device, message).caused_by(error)
-}
-
-pub(super) fn blas_error(error: CublasError) -> Error {
-    Error::new(Kind::Device, "cuBLAS failed").caused_by(error)
 }

@@ -4,7 +4,8 @@
 use cudarc::driver::CudaGraph;
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 
-use super::device::{Gpu, device_error};
+use super::device::Gpu;
+use super::error::device_error;
 use crate::error::{Result, bail};
 
 /// A record. It reads and writes the arrays that were there when it was made, by their places: they have to

@@ -10,7 +10,8 @@ use cudarc::driver::LaunchConfig;
 
 use super::arguments::{Argument, Grid, In, Out, THREADS};
 use super::array::Float;
-use super::device::{Gpu, device_error};
+use super::device::Gpu;
+use super::error::device_error;
 use crate::error::{Result, bail};
 
 /// The most elements of an array that kernels address.

@@ -6,7 +6,7 @@ use cudarc::cudnn::result::{self, CudnnError, CudnnResult};
 use cudarc::cudnn::sys::{cudnnHandle_t, is_culib_present};
 use cudarc::driver::CudaStream;
 
-use super::device::device_error;
+use super::error::device_error;
 use crate::error::{Error, Kind, Result, bail};
 
 /// The version of cuDNN whose declarations are ours. Others number their errors otherwise.

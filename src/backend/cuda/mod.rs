@@ -10,6 +10,7 @@ pub mod array;
 #[cfg(feature = "cudnn")]
 pub mod convolution;
 pub mod device;
+mod error;
 pub mod field;
 mod graph;
 pub mod launch;

@@ -8,7 +8,8 @@ use cudarc::cublas::sys::{cublasComputeType_t, cublasGemmAlgo_t, cublasOperation
 use cudarc::driver::{DevicePtr, DevicePtrMut};
 
 use super::array::{Array, Float};
-use super::device::{Gpu, blas_error};
+use super::device::Gpu;
+use super::error::blas_error;
 use crate::error::{Result, bail};
 
 /// One matrix, or `count` of them: where the first begins and how far they lie apart, in elements.

@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::bits::{active, passing};
-use crate::backend::cpu::Real;
+use crate::backend::number::Number;
 
 /// The last thing that happens to a row, with its bytes of a mask.
 pub enum Last<'a> {
@@ -29,7 +29,7 @@ impl Last<'_> {
 
 /// `row + bias + add`, then the last thing: in plain loops.
 #[inline(always)]
-pub fn finish_plain<T: Real>(row: &mut [T], bias: Option<&[T]>, add: Option<&[T]>, last: Last) {
+pub fn finish_plain<T: Number>(row: &mut [T], bias: Option<&[T]>, add: Option<&[T]>, last: Last) {
     for values in [bias, add].into_iter().flatten() {
         for (y, &value) in row.iter_mut().zip(values) {
             *y += value;
@@ -182,7 +182,7 @@ pub struct Rows<'a, T> {
     pub last: Last<'a>,
 }
 
-impl<T: Real> Rows<'_, T> {
+impl<T: Number> Rows<'_, T> {
     /// Finishes each row with what belongs to it.
     #[inline(always)]
     pub fn each(self, how: &impl FinishRow<T>) {
@@ -204,7 +204,7 @@ pub trait FinishRow<T> {
 /// By plain loops.
 pub struct PlainRows;
 
-impl<T: Real> FinishRow<T> for PlainRows {
+impl<T: Number> FinishRow<T> for PlainRows {
     fn finish(&self, row: &mut [T], bias: Option<&[T]>, add: Option<&[T]>, last: Last) {
         finish_plain(row, bias, add, last);
     }

@@ -6,7 +6,6 @@ use std::ops::Range;
 
 use super::finish::{Last, PlainRows, Rows, finish_plain};
 use super::{BLOCK_ELEMENTS, FAR_ELEMENTS, Mask8, Multiply, Part, Places};
-use crate::backend::cpu::Real;
 
 /// The panel width of `f64`, whose tiles are plain loops.
 const PLAIN_WIDTH: usize = 8;
@@ -33,7 +32,7 @@ struct Ahead<T> {
 /// Every tile of a part: rows in blocks that stay in the cache, panels within a block, and within
 /// a panel tiles of almost equal heights.
 #[inline(always)]
-fn for_each_tile<T: Real, W: Tiles<T>>(part: &Part<T>, tiles: &W) {
+fn for_each_tile<T: Multiply, W: Tiles<T>>(part: &Part<T>, tiles: &W) {
     let rows = &part.rows;
     let block = if part.w.panels.len() <= BLOCK_ELEMENTS {
         // The whole matrix stays in the cache: rows are written, and summed with others, in order.
@@ -81,7 +80,7 @@ struct Place<'a, T> {
 /// The row and the panel belong to the caller's part, `count` is what the panel has of outputs, and
 /// no two places of one row and panel are alive at once.
 #[inline(always)]
-unsafe fn place<'a, T: Real>(
+unsafe fn place<'a, T: Multiply>(
     part: &Part<T>,
     places: &Places<'a, T>,
     row: usize,
