@@ -18,6 +18,8 @@ mod images;
 mod layers;
 #[path = "cuda/looks.rs"]
 mod looks;
+#[path = "cuda/methods.rs"]
+mod methods;
 #[path = "common/networks.rs"]
 mod networks;
 #[path = "cuda/operations.rs"]
@@ -26,8 +28,6 @@ mod operations;
 mod reductions;
 #[path = "cuda/signatures.rs"]
 mod signatures;
-#[path = "cuda/ways.rs"]
-mod ways;
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The 3x3 convolutions of known networks by each way that there is, side by side: what the table of
+//! The 3x3 convolutions of known networks by each method that there is, side by side: what the table of
 //! `src/ops/conv/cuda/choice.rs` is set from. With the feature `cudnn` that is one more.
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use half::bf16;
 use percept::backend::cuda::{Float, GpuField, GpuMask};
 use percept::backend::field::{Extent, Field};
 use percept::error::Result;
-use percept::ops::conv::cuda::{GpuConv, Way};
+use percept::ops::conv::cuda::{GpuConv, GpuMethod};
 use percept::ops::conv::{Conv, Window};
 
 use crate::networks::{Network, RN50, RN50X4, SMALL_RESNET, Shape};
@@ -99,20 +99,20 @@ fn noise(count: usize) -> Vec<f32> {
         .collect()
 }
 
-/// The seconds that one takes forward and back, by each way that it has.
+/// The seconds that one takes forward and back, by each method that it has.
 struct Row {
     network: &'static str,
     of: Convolution,
     dtype: &'static str,
     images: usize,
-    seconds: Vec<(Way, f64)>,
-    /// The table's way.
-    chosen: Way,
+    seconds: Vec<(GpuMethod, f64)>,
+    /// The table's method.
+    chosen: GpuMethod,
 }
 
 impl Row {
-    fn by(&self, way: Way) -> Option<f64> {
-        let found = self.seconds.iter().find(|(own, _)| *own == way);
+    fn by(&self, method: GpuMethod) -> Option<f64> {
+        let found = self.seconds.iter().find(|(own, _)| *own == method);
         found.map(|(_, seconds)| *seconds)
     }
 
@@ -155,15 +155,15 @@ fn of_type<T: Float>(
 ) {
     for of in Convolution::all(network) {
         let cpus = of.cpus();
-        let by = |way: &Way| {
-            let conv = cpus.upload_by::<T>(&clock.gpu, *way).expect("memory")?;
-            Some((*way, conv))
+        let by = |method: &GpuMethod| {
+            let conv = cpus.upload_by::<T>(&clock.gpu, *method).expect("memory")?;
+            Some((*method, conv))
         };
-        let convs: Vec<_> = Way::ALL.iter().filter_map(by).collect();
+        let convs: Vec<_> = GpuMethod::ALL.iter().filter_map(by).collect();
         if convs.len() < 2 {
             continue;
         }
-        let chosen = Way::of::<T>(of.window(), of.inputs, of.side * of.side);
+        let chosen = GpuMethod::of::<T>(of.window(), of.inputs, of.side * of.side);
         for images in clock.size([1, 32], [1, 2]) {
             let from = Extent {
                 images,
@@ -179,17 +179,17 @@ fn of_type<T: Float>(
             };
             let fields = [from, to].map(|extent| field::<T>(clock, extent));
             let (_, gate) = percept::ops::relu::cuda::forward(&fields[0]).expect("memory");
-            let mut time = |(way, conv): &(Way, GpuConv<T>)| {
+            let mut time = |(method, conv): &(GpuMethod, GpuConv<T>)| {
                 let work = || there_and_back(conv, of, &fields, &gate);
-                // Each way makes its weights when it is first used.
+                // Each method makes its weights when it is first used.
                 work().expect("memory");
                 let of = of.name();
                 let name = format!(
-                    "{}, {of}, {}, batch {images}, {way:?}",
+                    "{}, {of}, {}, batch {images}, {method:?}",
                     network.0,
                     T::SUFFIX
                 );
-                (*way, clock.time(group, &name, work))
+                (*method, clock.time(group, &name, work))
             };
             rows.push(Row {
                 network: network.0,
@@ -224,18 +224,21 @@ pub fn all(criterion: &mut Criterion, clock: &Clock) {
     print_sums(&rows);
 }
 
-/// A cell for each way, empty where there is nothing.
-fn cells(of: impl Fn(Way) -> Option<String>) -> String {
-    let cell = |way: &Way| of(*way).unwrap_or_default() + " | ";
-    Way::ALL.iter().map(cell).collect()
+/// A cell for each method, empty where there is nothing.
+fn cells(of: impl Fn(GpuMethod) -> Option<String>) -> String {
+    let cell = |method: &GpuMethod| of(*method).unwrap_or_default() + " | ";
+    GpuMethod::ALL.iter().map(cell).collect()
 }
 
 fn print_each(rows: &[Row]) {
-    let names = cells(|way| Some(format!("{way:?}, us")));
+    let names = cells(|method| Some(format!("{method:?}, us")));
     println!("\n| convolution, there and back | {names}the table's | of the fastest |");
-    println!("|---|{}---|---|", "---|".repeat(Way::ALL.len()));
+    println!("|---|{}---|---|", "---|".repeat(GpuMethod::ALL.len()));
     for row in rows {
-        let times = cells(|way| row.by(way).map(|seconds| format!("{:.1}", 1e6 * seconds)));
+        let times = cells(|method| {
+            row.by(method)
+                .map(|seconds| format!("{:.1}", 1e6 * seconds))
+        });
         let chosen = row.by(row.chosen).expect("it was timed");
         println!(
             "| {}, {} | {times}{:?} | {:.2} |",
@@ -247,11 +250,11 @@ fn print_each(rows: &[Row]) {
     }
 }
 
-/// What all of a network's take; by a way as far as it goes, and else by patches.
+/// What all of a network's take; by a method as far as it goes, and else by patches.
 fn print_sums(rows: &[Row]) {
-    let names = cells(|way| Some(format!("{way:?}")));
+    let names = cells(|method| Some(format!("{method:?}")));
     println!("\n| all of a network's, ms | {names}the table's | the fastest |");
-    println!("|---|{}---|---|", "---|".repeat(Way::ALL.len()));
+    println!("|---|{}---|---|", "---|".repeat(GpuMethod::ALL.len()));
     let mut names: Vec<String> = rows.iter().map(Row::name).collect();
     names.sort();
     names.dedup();
@@ -261,10 +264,14 @@ fn print_sums(rows: &[Row]) {
             let all = own().map(|row| row.of.times as f64 * pick(row));
             format!("{:.3}", 1e3 * all.sum::<f64>())
         };
-        let by = |row: &Row, way| row.by(way).or(row.by(Way::Patches)).expect("timed");
+        let by = |row: &Row, method| {
+            row.by(method)
+                .or(row.by(GpuMethod::Patches))
+                .expect("timed")
+        };
         println!(
             "| {name} | {}{} | {} |",
-            cells(|way| Some(sum(&|row| by(row, way)))),
+            cells(|method| Some(sum(&|row| by(row, method)))),
             sum(&|row| by(row, row.chosen)),
             sum(&Row::fastest),
         );

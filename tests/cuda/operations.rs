@@ -10,7 +10,7 @@ use percept::backend::cuda::{Float, Gpu, GpuField, GpuMask};
 use percept::backend::field::{Extent, Field};
 use percept::ops::attention::{self, Attention};
 use percept::ops::conv::Conv;
-use percept::ops::conv::cuda::{GpuConv, Way};
+use percept::ops::conv::cuda::{GpuConv, GpuMethod};
 use percept::ops::gelu::{self, Gelu};
 use percept::ops::layer_norm::LayerNorm;
 use percept::ops::linear::{Back, Forward, Linear};
@@ -106,13 +106,13 @@ const CONVOLUTIONS: [(usize, usize, usize, usize, usize, usize, usize); 8] = [
     (3, 1, 1, 12, 12, 64, 32),
 ];
 
-/// By every way that there is for its kind, with the way's name.
-fn ways<T: Float>(conv: &Conv<f32>, gpu: &Arc<Gpu>) -> Vec<(String, GpuConv<T>)> {
-    let by = |way: &Way| {
-        let there = conv.upload_by::<T>(gpu, *way).unwrap()?;
-        Some((format!("{way:?}"), there))
+/// By every method that there is for its kind, with the method's name.
+fn methods<T: Float>(conv: &Conv<f32>, gpu: &Arc<Gpu>) -> Vec<(String, GpuConv<T>)> {
+    let by = |method: &GpuMethod| {
+        let there = conv.upload_by::<T>(gpu, *method).unwrap()?;
+        Some((format!("{method:?}"), there))
     };
-    let all: Vec<_> = Way::ALL.iter().filter_map(by).collect();
+    let all: Vec<_> = GpuMethod::ALL.iter().filter_map(by).collect();
     match all.is_empty() {
         true => vec![("a product".to_owned(), conv.upload(gpu).unwrap())],
         false => all,
@@ -123,9 +123,9 @@ fn convolution<T: Float>(gpu: &Arc<Gpu>, images: usize) {
     for (kernel, stride, padding, height, width, inputs, outputs) in CONVOLUTIONS {
         let weight = weights(&[outputs, inputs, kernel, kernel], 0.9);
         let conv = Conv::<f32>::new(&weight, &tensor(&[outputs], 1.7), stride, padding).unwrap();
-        for (way, there) in ways::<T>(&conv, gpu) {
+        for (method, there) in methods::<T>(&conv, gpu) {
             let what =
-                format!("{kernel}x{kernel} convolution of {height}x{width}x{inputs} by {way}");
+                format!("{kernel}x{kernel} convolution of {height}x{width}x{inputs} by {method}");
             let (x, x_here) = field::<T>(gpu, extent(images, height, width, inputs), 0.2);
             let plain = conv.forward(&x_here, Forward::default()).0;
             check(&what, &plain, || there.forward(&x, None, false).unwrap().0);
@@ -279,9 +279,9 @@ fn rectified_pooling<T: Float>(gpu: &Arc<Gpu>, images: usize) {
     for (kernel, stride, padding, height, width, inputs, outputs) in CONVOLUTIONS {
         let weight = weights(&[outputs, inputs, kernel, kernel], 0.9);
         let conv = Conv::<f32>::new(&weight, &tensor(&[outputs], 1.7), stride, padding).unwrap();
-        for (way, there) in ways::<T>(&conv, gpu) {
+        for (method, there) in methods::<T>(&conv, gpu) {
             let what = format!(
-                "pooled {kernel}x{kernel} convolution of {height}x{width}x{inputs} by {way}"
+                "pooled {kernel}x{kernel} convolution of {height}x{width}x{inputs} by {method}"
             );
             let (x, x_here) = field::<T>(gpu, extent(images, height, width, inputs), 0.2);
             let then = Forward {

@@ -1,7 +1,8 @@
-//! Convolutions on a GPU. Those of 1x1 are products of the field as it lies; any other goes the [`Way`] that the
-//! table has for it.
+//! Convolutions on a GPU. Those of 1x1 are products of the field as it lies; any other is made by the
+//! [`GpuMethod`] that the table has for it.
 
 mod choice;
+mod convolver;
 #[cfg(feature = "cudnn")]
 mod cudnn;
 mod patches;
@@ -10,15 +11,15 @@ mod winograd;
 
 use std::sync::Arc;
 
-use super::{Conv, Method};
+use super::kernel::Kernel;
+use super::{Conv, Form};
 use crate::backend::cpu::Real;
 use crate::backend::cuda::{Float, Gpu, GpuField, GpuMask};
 use crate::backend::field::Extent;
 use crate::error::Result;
-use crate::ops::linear::cuda::GpuLinear;
-pub use choice::Way;
+use crate::ops::linear::cuda::{GpuLinear, single};
+pub use choice::GpuMethod;
 pub use windowed::GpuWindowed;
-use windowed::Kernel;
 
 /// A frozen convolution in a device's memory.
 pub enum GpuConv<T: Float> {
@@ -28,37 +29,54 @@ pub enum GpuConv<T: Float> {
     Windowed(Box<GpuWindowed<T>>),
 }
 
+impl<R: Real> Kernel<R> {
+    fn single(&self) -> Kernel<f32> {
+        Kernel {
+            weight: single(&self.weight),
+            bias: single(&self.bias),
+            inputs: self.inputs,
+            outputs: self.outputs,
+            window: self.window,
+        }
+    }
+}
+
 impl<R: Real> Conv<R> {
     /// The same convolution on a device.
     ///
     /// # Errors
     /// When the device's memory is full, or a library is missing that the convolution needs.
     pub fn upload<T: Float>(&self, gpu: &Arc<Gpu>) -> Result<GpuConv<T>> {
-        match &self.method {
-            Method::Pointwise(linear) => Ok(GpuConv::Pointwise(linear.upload(gpu)?)),
-            Method::Patches(own) => GpuConv::windowed(own.into(), None, gpu),
-            Method::Spatial(own) => GpuConv::windowed(own.kernel().into(), None, gpu),
+        match &self.form {
+            Form::Pointwise(linear) => Ok(GpuConv::Pointwise(linear.upload(gpu)?)),
+            Form::Patches(own) => GpuConv::windowed(own.kernel().single(), None, gpu),
+            Form::Spatial(own) => GpuConv::windowed(own.kernel().single(), None, gpu),
         }
     }
 
-    /// The same, by one way for fields of every size, to compare them; `None` where this convolution cannot go it.
+    /// The same, by one method for fields of every size, to compare them; `None` where this convolution cannot be
+    /// made by it.
     ///
     /// # Errors
     /// As [`Self::upload`].
-    pub fn upload_by<T: Float>(&self, gpu: &Arc<Gpu>, way: Way) -> Result<Option<GpuConv<T>>> {
-        let kernel: Kernel = match &self.method {
-            Method::Pointwise(_) => return Ok(None),
-            Method::Patches(own) => own.into(),
-            Method::Spatial(own) => own.kernel().into(),
+    pub fn upload_by<T: Float>(
+        &self,
+        gpu: &Arc<Gpu>,
+        method: GpuMethod,
+    ) -> Result<Option<GpuConv<T>>> {
+        let kernel = match &self.form {
+            Form::Pointwise(_) => return Ok(None),
+            Form::Patches(own) => own.kernel().single(),
+            Form::Spatial(own) => own.kernel().single(),
         };
-        let suits = way.suits(kernel.window, kernel.inputs);
-        let upload = || GpuConv::windowed(kernel, Some(way), gpu);
+        let suits = method.suits(kernel.window, kernel.inputs);
+        let upload = || GpuConv::windowed(kernel, Some(method), gpu);
         suits.then(upload).transpose()
     }
 }
 
 impl<T: Float> GpuConv<T> {
-    fn windowed(kernel: Kernel, only: Option<Way>, gpu: &Arc<Gpu>) -> Result<Self> {
+    fn windowed(kernel: Kernel<f32>, only: Option<GpuMethod>, gpu: &Arc<Gpu>) -> Result<Self> {
         Ok(Self::Windowed(Box::new(GpuWindowed::new(
             kernel, only, gpu,
         )?)))

@@ -8,6 +8,7 @@
 
 #[cfg(feature = "cuda")]
 pub mod cuda;
+mod kernel;
 mod patches;
 mod spatial;
 mod winograd;
@@ -19,16 +20,18 @@ use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::mask::Mask;
 use crate::error::Result;
+use kernel::Kernel;
+pub use kernel::Window;
 use patches::Patches;
-pub use patches::Window;
-use spatial::{Kernel, Spatial};
+use spatial::Spatial;
 
 /// A frozen convolution.
 pub struct Conv<T: Real> {
-    method: Method<T>,
+    form: Form<T>,
 }
 
-enum Method<T: Real> {
+/// What a convolution's shape makes of it.
+enum Form<T: Real> {
     Pointwise(Linear<T>),
     Patches(Patches<T>),
     Spatial(Box<Spatial<T>>),
@@ -44,58 +47,53 @@ impl<T: Real> Conv<T> {
     /// # Errors
     /// When the weights have another shape.
     pub fn new(weight: &Tensor, bias: &Tensor, stride: usize, padding: usize) -> Result<Self> {
-        let (outputs, inputs, kernel, _) = weight.dims4()?;
-        let method = match (kernel, stride, padding) {
+        let (outputs, inputs, side, _) = weight.dims4()?;
+        let window = Window {
+            side,
+            stride,
+            padding,
+        };
+        let kernel = || Kernel::new(weight, bias, window);
+        let form = match (side, stride, padding) {
             (1, 1, 0) => {
                 let weight = weight.reshape((outputs, inputs))?;
-                Method::Pointwise(Linear::new(&weight, Some(bias))?)
+                Form::Pointwise(Linear::new(&weight, Some(bias))?)
             }
-            (3, 1, 1) if inputs >= WINOGRAD_CHANNELS => Method::Spatial(Box::new(Spatial::new(
-                Kernel::new(weight, bias)?,
-                spatial::Method::fastest,
-            ))),
-            _ => {
-                let rows = weight.permute((0, 2, 3, 1))?.flatten_from(1)?;
-                Method::Patches(Patches {
-                    linear: Linear::new(&rows, Some(bias))?,
-                    inputs,
-                    window: Window {
-                        kernel,
-                        stride,
-                        padding,
-                    },
-                })
+            (3, 1, 1) if inputs >= WINOGRAD_CHANNELS => {
+                let spatial = Spatial::new(kernel()?, spatial::Method::fastest);
+                Form::Spatial(Box::new(spatial))
             }
+            _ => Form::Patches(Patches::of(&kernel()?)),
         };
-        Ok(Self { method })
+        Ok(Self { form })
     }
 
     /// The weights `(out, in * k * k)`, row by row; what lies in which column depends on the kind of
     /// convolution.
     pub fn weight(&self) -> Vec<T> {
-        match &self.method {
-            Method::Pointwise(linear) => linear.weight(),
-            Method::Patches(patches) => patches.linear.weight(),
-            Method::Spatial(spatial) => spatial.kernel().weight.clone(),
+        match &self.form {
+            Form::Pointwise(linear) => linear.weight(),
+            Form::Patches(patches) => patches.linear.weight(),
+            Form::Spatial(spatial) => spatial.kernel().weight.clone(),
         }
     }
 
     /// `in` channels to `out`, at `(size + 2 * padding - k) / stride + 1` positions each way; and
     /// the ReLU's mask if it was asked for.
     pub fn forward(&self, x: &Field<T>, then: Forward<T>) -> (Field<T>, Option<Mask>) {
-        match &self.method {
-            Method::Pointwise(linear) => linear.forward(x, then),
-            Method::Patches(patches) => patches.forward(x, then),
-            Method::Spatial(spatial) => spatial.forward(x, then),
+        match &self.form {
+            Form::Pointwise(linear) => linear.forward(x, then),
+            Form::Patches(patches) => patches.forward(x, then),
+            Form::Spatial(spatial) => spatial.forward(x, then),
         }
     }
 
     /// The cotangent of an input of the extent `from` from that of the output.
     pub fn pullback(&self, dy: &Field<T>, from: Extent, then: Back<T>) -> Field<T> {
-        match &self.method {
-            Method::Pointwise(linear) => linear.pullback(dy, then),
-            Method::Patches(patches) => patches.pullback(dy, from, then),
-            Method::Spatial(spatial) => spatial.pullback(dy, from, then),
+        match &self.form {
+            Form::Pointwise(linear) => linear.pullback(dy, then),
+            Form::Patches(patches) => patches.pullback(dy, from, then),
+            Form::Spatial(spatial) => spatial.pullback(dy, from, then),
         }
     }
 }
@@ -133,9 +131,9 @@ mod tests {
             |_, _| spatial::Method::Patches,
         ];
         let by = |choose| {
-            let kernel = Kernel::new(weight, bias).unwrap();
+            let kernel = Kernel::new(weight, bias, Window::SPATIAL).unwrap();
             Conv {
-                method: Method::Spatial(Box::new(Spatial::new(kernel, choose))),
+                form: Form::Spatial(Box::new(Spatial::new(kernel, choose))),
             }
         };
         choices.into_iter().map(by).collect()

@@ -2,16 +2,14 @@
 
 use std::sync::OnceLock;
 
-use candle_core::Tensor;
-
-use super::patches::{Patches, Window};
+use super::kernel::Kernel;
+use super::patches::Patches;
 use super::winograd::Winograd;
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::mask::Mask;
 use crate::backend::threads::get_or_make;
-use crate::error::Result;
-use crate::ops::linear::{Back, Forward, Linear, elements};
+use crate::ops::linear::{Back, Forward};
 
 /// Positions from which on F(4x4, 3x3) is faster than what else there is.
 const LARGE_POSITIONS: usize = 144;
@@ -20,48 +18,7 @@ const LARGE_POSITIONS: usize = 144;
 const SMALL_POSITIONS: usize = 36;
 const SMALL_CHANNELS: usize = 256;
 
-/// What a convolution multiplies and adds.
-pub struct Kernel<T> {
-    /// `(out, in, 3, 3)`, from which each method makes what it needs when it is first used.
-    pub weight: Vec<T>,
-    pub inputs: usize,
-    pub outputs: usize,
-    /// `(out)`.
-    pub bias: Vec<T>,
-}
-
-impl<T: Real> Kernel<T> {
-    /// From weights `(out, in, 3, 3)` and bias `(out)`.
-    pub fn new(weight: &Tensor, bias: &Tensor) -> Result<Self> {
-        let (outputs, inputs, _, _) = weight.dims4()?;
-        Ok(Self {
-            weight: elements(weight)?,
-            inputs,
-            outputs,
-            bias: elements(bias)?,
-        })
-    }
-
-    /// The weight from an input to an output at a place.
-    pub fn at(&self, i: usize, o: usize, y: usize, x: usize) -> T {
-        self.weight[((o * self.inputs + i) * 3 + y) * 3 + x]
-    }
-
-    pub fn patches(&self) -> Patches<T> {
-        let inputs = self.inputs;
-        let row = |k: usize, o: usize| {
-            let (place, i) = (k / inputs, k % inputs);
-            self.at(i, o, place / 3, place % 3)
-        };
-        Patches {
-            linear: Linear::of((9 * inputs, self.outputs), row, Some(self.bias.clone())),
-            inputs,
-            window: Window::SPATIAL,
-        }
-    }
-}
-
-/// How a convolution is computed.
+/// How a convolution of this kind is computed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Method {
     /// Winograd's F(4x4, 3x3).
@@ -116,7 +73,7 @@ impl<T: Real> Spatial<T> {
     }
 
     fn patches(&self) -> &Patches<T> {
-        get_or_make(&self.patches, || self.kernel.patches())
+        get_or_make(&self.patches, || Patches::of(&self.kernel))
     }
 
     pub fn forward(&self, x: &Field<T>, then: Forward<T>) -> (Field<T>, Option<Mask>) {

@@ -17,7 +17,7 @@ pub mod transform;
 
 use std::sync::OnceLock;
 
-use super::spatial::Kernel;
+use super::kernel::Kernel;
 use crate::backend::buffer::Buffer;
 use crate::backend::cpu::Real;
 use crate::backend::field::Field;

@@ -1,4 +1,4 @@
-//! Which way a convolution goes on a GPU, by its shape and type. The one table:
+//! Which method convolves on a GPU, by the convolution's shape and type. The one table:
 //!
 //! | kernel, stride, padding | input channels | positions | stored as | a product of | with the feature `cudnn` |
 //! |---|---|---|---|---|---|
@@ -8,9 +8,9 @@
 //! | any other, its windows overlap | | | `f16`, `bf16` | its patches | cuDNN's |
 //! | any other | | | | its patches | the same |
 //!
-//! Forward and back go the same way, and the batch has no say, so that a picture's bytes do not depend on it.
+//! Forward and back are made by the same method, and the batch has no say, so that a picture's bytes do not depend on it.
 //!
-//! Nothing of it was measured yet: `cargo bench --features cuda --bench cuda` (or `cudnn`) times all ways of every 3x3
+//! Nothing of it was measured yet: `cargo bench --features cuda --bench cuda` (or `cudnn`) times all methods of every 3x3
 //! convolution side by side. The table follows `kernels/roofline.py` at 32 images. It has Winograd's transforms
 //! where they are counted to take less time than patches: products between the transforms are in `f32` without tensor
 //! cores, those of patches of 16-bit numbers are with them, and nine times the field is moved for either. cuDNN gathers
@@ -20,7 +20,7 @@
 
 use crate::backend::cuda::Float;
 use crate::ops::conv::WINOGRAD_CHANNELS;
-use crate::ops::conv::patches::Window;
+use crate::ops::conv::kernel::Window;
 
 /// Positions of an image from which on Winograd's filtering can be worth its transforms.
 const WINOGRAD_POSITIONS: usize = 144;
@@ -28,9 +28,9 @@ const WINOGRAD_POSITIONS: usize = 144;
 /// Input channels from which on patches of 16-bit numbers are counted to be faster.
 const NARROW_PATCHES_CHANNELS: usize = 128;
 
-/// A way of a convolution that is not 1x1.
+/// How a convolution that is not 1x1 is computed on a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum GpuMethod {
     /// F(4x4, 3x3), for 3x3 convolutions of stride 1 with 32 input channels or more.
     Winograd,
     /// A product of the patches.
@@ -40,7 +40,7 @@ pub enum Way {
     Cudnn,
 }
 
-impl Way {
+impl GpuMethod {
     /// Every one.
     pub const ALL: &[Self] = &[
         Self::Winograd,
@@ -53,7 +53,7 @@ impl Way {
     pub fn of<T: Float>(window: Window, inputs: usize, positions: usize) -> Self {
         let has_tensor_cores = size_of::<T>() < size_of::<f32>();
         #[cfg(feature = "cudnn")]
-        if has_tensor_cores && window.kernel > window.stride {
+        if has_tensor_cores && window.side > window.stride {
             return Self::Cudnn;
         }
         let are_patches_faster =
@@ -65,7 +65,7 @@ impl Way {
         }
     }
 
-    /// Whether a convolution can go this way.
+    /// Whether a convolution can be computed so.
     pub(super) fn suits(self, window: Window, inputs: usize) -> bool {
         self != Self::Winograd || window == Window::SPATIAL && inputs >= WINOGRAD_CHANNELS
     }

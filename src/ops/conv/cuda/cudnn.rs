@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::windowed::{Convolver, Kernel};
+use super::convolver::Convolver;
 use crate::backend::cuda::convolution::Convolution;
 use crate::backend::cuda::{Array, Float, Gpu, GpuField, GpuMask};
 use crate::backend::field::Extent;
 use crate::error::Result;
-use crate::ops::conv::patches::Window;
+use crate::ops::conv::kernel::{Kernel, Window};
 use crate::ops::relu::cuda::{finish, finish_pooled, finish_pullback};
 
 /// A convolution that gathers its patches while it multiplies.
@@ -20,10 +20,12 @@ pub struct GpuCudnn<T: Float> {
 }
 
 impl<T: Float> GpuCudnn<T> {
-    pub fn upload(kernel: &Kernel, gpu: &Arc<Gpu>) -> Result<Self> {
+    pub fn upload(kernel: &Kernel<f32>, gpu: &Arc<Gpu>) -> Result<Self> {
         gpu.demand_cudnn()?;
+        let rows = (0..kernel.outputs).flat_map(|o| (0..kernel.patch()).map(move |k| (k, o)));
+        let filters = rows.map(|(k, o)| kernel.of_patch(k, o));
         Ok(Self {
-            filters: Array::upload_rounded(gpu, kernel.weight.iter().copied())?,
+            filters: Array::upload_rounded(gpu, filters)?,
             bias: Array::upload(gpu, &kernel.bias)?,
             outputs: kernel.outputs,
             window: kernel.window,
@@ -34,7 +36,7 @@ impl<T: Float> GpuCudnn<T> {
         Convolution {
             from,
             to: self.window.patches(from).with_channels(self.outputs),
-            kernel: self.window.kernel,
+            kernel: self.window.side,
             stride: self.window.stride,
             padding: self.window.padding,
         }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::windowed::{Convolver, Kernel};
+use super::convolver::Convolver;
 use crate::backend::cuda::launch::{patches_bwd, patches_fwd, size};
 use crate::backend::cuda::{Float, Gpu, GpuField, GpuMask, Grid, In, Out};
 use crate::backend::field::Extent;
 use crate::error::Result;
-use crate::ops::conv::patches::Window;
+use crate::ops::conv::kernel::{Kernel, Window};
 use crate::ops::linear::cuda::GpuLinear;
 use crate::ops::relu::cuda::finish_pullback;
 
@@ -18,15 +18,14 @@ pub struct GpuPatches<T: Float> {
 }
 
 /// A kernel between a field and its patches: images, height, width and channels of the field, the
-/// window's kernel, stride and padding, height and width of the patches.
+/// window's side, stride and padding, height and width of the patches.
 type Launch<T> =
     fn(&Arc<Gpu>, Grid, In<T>, Out<T>, u32, u32, u32, u32, u32, u32, u32, u32, u32) -> Result<()>;
 
 impl<T: Float> GpuPatches<T> {
-    pub fn upload(kernel: &Kernel, gpu: &Arc<Gpu>) -> Result<Self> {
-        let length = kernel.weight.len() / kernel.outputs;
-        let element = |k: usize, o: usize| kernel.weight[o * length + k];
-        let sizes = (length, kernel.outputs);
+    pub fn upload(kernel: &Kernel<f32>, gpu: &Arc<Gpu>) -> Result<Self> {
+        let sizes = (kernel.patch(), kernel.outputs);
+        let element = |k, o| kernel.of_patch(k, o);
         Ok(Self {
             linear: GpuLinear::of(gpu, sizes, element, Some(&kernel.bias))?,
             window: kernel.window,
@@ -52,7 +51,7 @@ impl<T: Float> GpuPatches<T> {
             size(of.height)?,
             size(of.width)?,
             size(of.channels)?,
-            size(self.window.kernel)?,
+            size(self.window.side)?,
             size(self.window.stride)?,
             size(self.window.padding)?,
             size(patches.height)?,

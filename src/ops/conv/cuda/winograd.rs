@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::windowed::{Convolver, Kernel};
+use super::convolver::Convolver;
 use crate::backend::cuda::launch::{
     size, winograd_input_fwd, winograd_output_fwd, winograd_pool_fwd,
 };
@@ -10,6 +10,7 @@ use crate::backend::cuda::product::{Matrices, Product};
 use crate::backend::cuda::{Array, Float, Gpu, GpuField, GpuMask, Grid};
 use crate::backend::field::Extent;
 use crate::error::Result;
+use crate::ops::conv::kernel::Kernel;
 use crate::ops::conv::winograd::transform::filter_matrices;
 use crate::ops::pool::pooled;
 use crate::ops::relu::cuda::POOL_WINDOW;
@@ -32,7 +33,7 @@ pub struct GpuWinograd {
 }
 
 impl GpuWinograd {
-    pub fn upload(kernel: &Kernel, gpu: &Arc<Gpu>) -> Result<Self> {
+    pub fn upload(kernel: &Kernel<f32>, gpu: &Arc<Gpu>) -> Result<Self> {
         let (inputs, outputs) = (kernel.inputs, kernel.outputs);
         let straight =
             filter_matrices::<f32, TILE_IN>((inputs, outputs), |i, o, y, x| kernel.at(i, o, y, x));

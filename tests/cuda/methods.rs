@@ -1,31 +1,31 @@
-//! The table of the ways of convolutions (`src/ops/conv/cuda/choice.rs`), for networks that are known.
+//! The table of the methods of convolutions (`src/ops/conv/cuda/choice.rs`), for networks that are known.
 
 use half::{bf16, f16};
 use percept::ops::conv::Window;
-use percept::ops::conv::cuda::Way::{self, Patches, Winograd};
+use percept::ops::conv::cuda::GpuMethod::{self, Patches, Winograd};
 
-const fn window(kernel: usize, stride: usize, padding: usize) -> Window {
+const fn window(side: usize, stride: usize, padding: usize) -> Window {
     Window {
-        kernel,
+        side,
         stride,
         padding,
     }
 }
 
-/// The way of 16-bit numbers where windows overlap, and what it is without cuDNN.
+/// The method of 16-bit numbers where windows overlap, and what it is without cuDNN.
 #[cfg(feature = "cudnn")]
-const fn narrow(_without: Way) -> Way {
-    Way::Cudnn
+const fn narrow(_without: GpuMethod) -> GpuMethod {
+    GpuMethod::Cudnn
 }
 #[cfg(not(feature = "cudnn"))]
-const fn narrow(without: Way) -> Way {
+const fn narrow(without: GpuMethod) -> GpuMethod {
     without
 }
 
 /// The convolutions of RN50 at 224 pixels, of RN50x4 at 288, and of ViT-B/32 and ViT-L/14, that are not 1x1: side
 /// and channels of their inputs.
 #[test]
-fn ways_of_known_networks() {
+fn methods_of_known_networks() {
     const STEM: Window = window(3, 2, 1);
     const SPATIAL: Window = Window::SPATIAL;
     for (window, side, inputs, single, narrow) in [
@@ -51,13 +51,13 @@ fn ways_of_known_networks() {
         (window(14, 14, 0), 224, 3, Patches, Patches),
     ] {
         let positions = side * side;
-        let ways = [
-            Way::of::<f32>(window, inputs, positions),
-            Way::of::<f16>(window, inputs, positions),
-            Way::of::<bf16>(window, inputs, positions),
+        let methods = [
+            GpuMethod::of::<f32>(window, inputs, positions),
+            GpuMethod::of::<f16>(window, inputs, positions),
+            GpuMethod::of::<bf16>(window, inputs, positions),
         ];
         assert_eq!(
-            ways,
+            methods,
             [single, narrow, narrow],
             "{window:?}, {side}, {inputs}"
         );
@@ -68,9 +68,9 @@ fn ways_of_known_networks() {
 #[test]
 fn few_channels_go_through_patches() {
     let few = 31;
-    assert_eq!(Way::of::<f32>(Window::SPATIAL, few, 10_000), Patches);
+    assert_eq!(GpuMethod::of::<f32>(Window::SPATIAL, few, 10_000), Patches);
     assert_eq!(
-        Way::of::<f16>(Window::SPATIAL, few, 10_000),
+        GpuMethod::of::<f16>(Window::SPATIAL, few, 10_000),
         narrow(Patches)
     );
 }
