@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use candle_core::{DType, Tensor};
 use serde::Serialize;
 
-use crate::backend::cpu::View as Slice;
+use crate::backend::cpu::Elements as Slice;
 use crate::backend::threads::map_images;
 use crate::encoder::layer::Rules;
 use crate::error::Result;

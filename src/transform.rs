@@ -13,7 +13,7 @@ pub mod preset;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::ops::warp::{Affine, Fill, Sampling};
+use crate::ops::warp::{Fill, PlaneMap, Sampling};
 
 /// What a padding shows outside the canvas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ pub fn sample(
     view: usize,
     stream: &mut impl Rng,
 ) -> Sampling {
-    let mut map = Affine::IDENTITY;
+    let mut map = PlaneMap::IDENTITY;
     let mut frame = canvas as f64;
     let mut fill = Fill::Constant(0.5);
     for transform in transforms {
@@ -88,30 +88,30 @@ pub fn sample(
                     Padding::Reflect => Fill::Reflect,
                     Padding::Noise => Fill::Noise(stream.next_u64()),
                 };
-                Affine::IDENTITY
+                PlaneMap::IDENTITY
             }
             Transform::Jitter { pixels } => {
                 frame = (frame - f64::from(*pixels)).max(1.0);
                 let mut offset =
                     || f64::from(stream.random_range(0..=*pixels)) - f64::from(*pixels) / 2.0;
-                Affine::translation(offset(), offset())
+                PlaneMap::translation(offset(), offset())
             }
             Transform::Scale { factors } => {
                 let factor = draw(stream, factors, 1.0);
                 frame *= factor;
-                Affine::scaling(1.0 / factor, 1.0 / factor)
+                PlaneMap::scaling(1.0 / factor, 1.0 / factor)
             }
-            Transform::Rotate { degrees } => Affine::rotation(draw(stream, degrees, 0.0)),
+            Transform::Rotate { degrees } => PlaneMap::rotation(draw(stream, degrees, 0.0)),
             Transform::Crop => {
                 frame = canvas as f64;
-                Affine::IDENTITY
+                PlaneMap::IDENTITY
             }
         };
         map = map.after(&next);
     }
     if frame != view as f64 {
         let factor = frame / view as f64;
-        map = map.after(&Affine::scaling(factor, factor));
+        map = map.after(&PlaneMap::scaling(factor, factor));
     }
     Sampling { map, fill }
 }
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn without_transforms_the_view_shows_the_canvas() {
         let same = sample(&[], 64, 64, &mut stream(0));
-        assert_eq!(same.map, Affine::IDENTITY);
+        assert_eq!(same.map, PlaneMap::IDENTITY);
         let larger = sample(&[], 97, 96, &mut stream(0));
         assert_eq!(larger.map.apply([48.0, -48.0]), [48.5, -48.5]);
     }
@@ -142,7 +142,7 @@ mod tests {
         let shown = sample(std::slice::from_ref(&pad), 64, 64, &mut stream(0));
         assert_eq!(shown.map.apply([32.0, 0.0]), [40.0, 0.0]);
         let hidden = sample(&[pad, Transform::Crop], 64, 64, &mut stream(0));
-        assert_eq!(hidden.map, Affine::IDENTITY);
+        assert_eq!(hidden.map, PlaneMap::IDENTITY);
     }
 
     #[test]

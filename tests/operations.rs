@@ -7,7 +7,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use percept::ops::colour;
 use percept::ops::fourier::Synthesis;
-use percept::ops::warp::{Affine, Fill, Sampling, Warp};
+use percept::ops::warp::{Fill, PlaneMap, Sampling, Warp};
 
 /// Both sides compute in `f64`.
 const TOLERANCE: f64 = 1e-10;
@@ -65,7 +65,7 @@ fn warps_and_their_pullbacks_match_grid_sample() {
     let theta = expected["theta"].to_vec3::<f64>().unwrap();
     for (index, rows) in theta.iter().enumerate() {
         let sampling = |fill| Sampling {
-            map: Affine {
+            map: PlaneMap {
                 linear: [[rows[0][0], rows[0][1]], [rows[1][0], rows[1][1]]],
                 shift: [rows[0][2], rows[1][2]],
             },

@@ -13,7 +13,7 @@ use percept::model::preprocess::Normalisation;
 use percept::model::spec::Activation;
 use percept::model::{Model, Options};
 use percept::objective::{Bound, Objective};
-use percept::ops::warp::{Affine, Fill, Sampling, Warp};
+use percept::ops::warp::{Fill, PlaneMap, Sampling, Warp};
 use percept::param::{Basis, Parameterisation};
 
 use crate::encoded::encoded;
@@ -384,7 +384,7 @@ fn ascent_matches_pytorch(model: &Model, expected: &Tensors, objective: &str) {
     let warp = Warp {
         size: (64, 64),
         samplings: vec![Sampling {
-            map: Affine::IDENTITY,
+            map: PlaneMap::IDENTITY,
             fill: Fill::Constant(0.5),
         }],
         mean: mean.map(f64::from),

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::backend::by_dtype;
-use crate::backend::cpu::{Real, View, tensor};
+use crate::backend::cpu::{Elements as View, Real, tensor};
 use crate::backend::lanes::{Loop, Vectors};
 use crate::backend::threads::{TASK_ELEMENTS, each_item};
 use crate::error::Result;

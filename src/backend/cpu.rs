@@ -16,13 +16,13 @@ impl Real for f32 {}
 impl Real for f64 {}
 
 /// The elements of a contiguous tensor in CPU memory.
-pub struct View<'a, T> {
+pub struct Elements<'a, T> {
     guard: Box<dyn Deref<Target = Storage> + 'a>,
     range: Range<usize>,
     element: std::marker::PhantomData<T>,
 }
 
-impl<'a, T: Real> View<'a, T> {
+impl<'a, T: Real> Elements<'a, T> {
     /// # Errors
     /// When the tensor is not contiguous, not of type `T`, or not in CPU memory.
     pub fn of(tensor: &'a Tensor) -> Result<Self> {
@@ -47,7 +47,7 @@ impl<'a, T: Real> View<'a, T> {
     }
 }
 
-impl<T: Real> Deref for View<'_, T> {
+impl<T: Real> Deref for Elements<'_, T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::buffer::Buffer;
-use super::cpu::{Real, View, tensor};
+use super::cpu::{Elements, Real, tensor};
 use super::threads::{TASK_ELEMENTS, each_chunk, each_row};
 use crate::error::Result;
 
@@ -68,7 +68,7 @@ impl<T: Real> Field<T> {
     pub fn from_planes(planes: &Tensor) -> Result<Self> {
         let (images, channels, height, width) = planes.dims4()?;
         let planes = planes.contiguous()?;
-        let view = View::<T>::of(&planes)?;
+        let view = Elements::<T>::of(&planes)?;
         let planes: &[T] = &view;
         let mut field = Self::any(Extent {
             images,
@@ -122,7 +122,7 @@ impl<T: Real> Field<T> {
         };
         Ok(Self {
             extent,
-            elements: View::<T>::of(&tokens)?[..].into(),
+            elements: Elements::<T>::of(&tokens)?[..].into(),
         })
     }
 

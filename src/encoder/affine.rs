@@ -32,7 +32,7 @@ impl<T: Real> Affine<T> {
     }
 
     /// As [`Conv::pullback`].
-    pub fn pullback(&self, dy: &Field<T>, from: Extent, then: Back<T>) -> Field<T> {
+    pub fn pullback(&self, dy: &Field<T>, from: Extent, then: Back<Field<T>>) -> Field<T> {
         match self {
             Self::Conv(conv) => conv.pullback(dy, from, then),
             Self::Linear(linear) => linear.pullback(dy, then),

@@ -8,16 +8,9 @@ use std::sync::Arc;
 
 use crate::backend::field::Extent;
 use crate::error::Result;
+use crate::ops::linear::Back;
 
 pub use cpu::Cpu;
-
-/// What a pullback's result carries along before it is stored.
-pub struct Back<'a, E: Engine> {
-    /// The cotangent that the same value has got from elsewhere.
-    pub add: Option<&'a E::Field>,
-    /// The ReLU that made the value: zero where it was inactive.
-    pub gate: Option<&'a E::Mask>,
-}
 
 /// A layer of a map's ReLU, made in the map's pass.
 pub struct Rectified<E: Engine> {
@@ -67,7 +60,7 @@ pub trait Engine: Sized + 'static {
         affine: &Self::Affine,
         dy: &Self::Field,
         from: Extent,
-        then: Back<Self>,
+        then: Back<Self::Field, Self::Mask>,
     ) -> Result<Self::Field>;
 
     /// The map of `x`, its ReLU and a layer of that in one pass. Nothing where the engine has no such pass.
@@ -87,7 +80,7 @@ pub trait Engine: Sized + 'static {
         layer: &Self::Layer,
         saved: &Self::Saved,
         dy: &Self::Field,
-        then: Back<Self>,
+        then: Back<Self::Field, Self::Mask>,
     ) -> Result<Self::Field>;
 
     /// The rectified field and its mask.
@@ -98,17 +91,4 @@ pub trait Engine: Sized + 'static {
 
     /// As [`Engine::gate`], with images redirected whose cotangent it would block altogether.
     fn redirect(dy: &mut Self::Field, mask: &Self::Mask) -> Result<()>;
-}
-
-impl<E: Engine> Back<'_, E> {
-    /// The same, to a result that is already stored.
-    pub fn finish(&self, dx: &mut E::Field) -> Result<()> {
-        if let Some(add) = self.add {
-            E::add(dx, add)?;
-        }
-        match self.gate {
-            Some(mask) => E::gate(dx, mask),
-            None => Ok(()),
-        }
-    }
 }

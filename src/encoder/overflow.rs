@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 
 use super::Encoder;
 use super::tap::{Layout, Tap, TapId};
-use crate::backend::cpu::View;
+use crate::backend::cpu::Elements;
 use crate::error::Result;
 
 impl Encoder {
@@ -37,8 +37,12 @@ impl Encoder {
 pub fn is_finite(x: &Tensor) -> Result<bool> {
     let x = x.contiguous()?;
     if x.dtype() == DType::F64 {
-        return Ok(View::<f64>::of(&x)?.iter().all(|value| value.is_finite()));
+        return Ok(Elements::<f64>::of(&x)?
+            .iter()
+            .all(|value| value.is_finite()));
     }
     let x = x.to_dtype(DType::F32)?;
-    Ok(View::<f32>::of(&x)?.iter().all(|value| value.is_finite()))
+    Ok(Elements::<f32>::of(&x)?
+        .iter()
+        .all(|value| value.is_finite()))
 }

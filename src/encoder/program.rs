@@ -60,7 +60,7 @@ impl<E: Engine> Default for Program<E> {
     }
 }
 
-enum Saved<E: Engine> {
+enum StepSaved<E: Engine> {
     Layer(E::Saved),
     /// The input's extent.
     Affine(Extent),
@@ -71,7 +71,7 @@ enum Saved<E: Engine> {
 /// What one forward pass kept.
 pub struct Run<E: Engine> {
     activations: Vec<(TapId, Arc<E::Field>)>,
-    saved: Vec<Option<Saved<E>>>,
+    saved: Vec<Option<StepSaved<E>>>,
 }
 
 impl<E: Engine> Run<E> {
@@ -224,16 +224,16 @@ impl<E: Engine> Program<E> {
         index: usize,
         alive: &Alive<E>,
         taps: &[TapId],
-    ) -> Result<(E::Field, Vec<Saved<E>>)> {
+    ) -> Result<(E::Field, Vec<StepSaved<E>>)> {
         Ok(match &self.steps[index] {
             Step::Layer(layer, input) => {
                 let (y, saved) = E::layer(layer, alive.value(*input)?)?;
-                (y, vec![Saved::Layer(saved)])
+                (y, vec![StepSaved::Layer(saved)])
             }
             Step::Affine(affine, input, add) => {
                 let x = alive.value(*input)?;
                 let add = add.map(|add| alive.value(add)).transpose()?;
-                let saved = Saved::Affine(E::extent(x));
+                let saved = StepSaved::Affine(E::extent(x));
                 let is_rectified = matches!(self.steps.get(index + 1), Some(Step::Relu(_)))
                     && self.is_read_by_next_only(index, alive, taps);
                 if let (true, None, Some(Step::Layer(layer, _))) =
@@ -241,21 +241,21 @@ impl<E: Engine> Program<E> {
                     && self.is_read_by_next_only(index + 1, alive, taps)
                     && let Some(made) = E::affine_relu_layer(affine, x, layer)?
                 {
-                    let of_layer = Saved::Layer(made.saved);
-                    return Ok((made.y, vec![saved, Saved::Relu(made.mask), of_layer]));
+                    let of_layer = StepSaved::Layer(made.saved);
+                    return Ok((made.y, vec![saved, StepSaved::Relu(made.mask), of_layer]));
                 }
                 let (y, mask) = E::affine(affine, x, add.map(|add| &**add), is_rectified)?;
-                let saved = std::iter::once(saved).chain(mask.map(Saved::Relu));
+                let saved = std::iter::once(saved).chain(mask.map(StepSaved::Relu));
                 (y, saved.collect())
             }
             Step::Sum(a, b) => {
                 let mut sum = E::copy(alive.value(*a)?)?;
                 E::add(&mut sum, alive.value(*b)?)?;
-                (sum, vec![Saved::Sum])
+                (sum, vec![StepSaved::Sum])
             }
             Step::Relu(input) => {
                 let (y, mask) = E::relu(alive.value(*input)?)?;
-                (y, vec![Saved::Relu(mask)])
+                (y, vec![StepSaved::Relu(mask)])
             }
         })
     }

@@ -6,7 +6,7 @@ use percept::backend::cuda::{Array, Float, GpuField};
 use percept::backend::field::Field;
 use percept::ops::colour::{self, cuda::GpuColours};
 use percept::ops::fourier::Synthesis;
-use percept::ops::warp::{Affine, Fill, Sampling, Warp};
+use percept::ops::warp::{Fill, PlaneMap, Sampling, Warp};
 
 use super::{assert_close, assert_field, gpu, wave};
 
@@ -28,11 +28,11 @@ fn numbers(tensor: &Tensor) -> Vec<f32> {
 /// Turned, scaled, moved, mirrored, and far outside; one kind of fill each, and all kinds on each.
 fn warps() -> Vec<Warp> {
     let maps = [
-        Affine::IDENTITY,
-        Affine::rotation(23.0),
-        Affine::scaling(0.6, 1.7).after(&Affine::translation(1.3, -0.8)),
-        Affine::scaling(-1.1, 0.9).after(&Affine::rotation(4.0)),
-        Affine::translation(31.25, 8.5).after(&Affine::rotation(-100.0)),
+        PlaneMap::IDENTITY,
+        PlaneMap::rotation(23.0),
+        PlaneMap::scaling(0.6, 1.7).after(&PlaneMap::translation(1.3, -0.8)),
+        PlaneMap::scaling(-1.1, 0.9).after(&PlaneMap::rotation(4.0)),
+        PlaneMap::translation(31.25, 8.5).after(&PlaneMap::rotation(-100.0)),
     ];
     let fills = [
         Fill::Constant(0.5),

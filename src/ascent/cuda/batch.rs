@@ -11,7 +11,7 @@ use super::stepper::{Drawn, Recorded, Stepper};
 use super::terms::Terms;
 use super::{Climber, GpuModel, READ_EVERY};
 use crate::ascent::{Settings, View};
-use crate::backend::cpu::View as Slice;
+use crate::backend::cpu::Elements as Slice;
 use crate::backend::cuda::{Array, Float};
 use crate::encoder::engine::cuda::Cuda;
 use crate::encoder::layer::Rules;

@@ -6,7 +6,7 @@ use super::{GpuModel, Stored};
 use crate::ascent::groups::grouped;
 use crate::ascent::quality::{Seen, looks};
 use crate::ascent::{Job, Rendered, View};
-use crate::backend::cpu::View as Slice;
+use crate::backend::cpu::Elements as Slice;
 use crate::backend::cuda::{Array, Float};
 use crate::encoder::engine::Cpu;
 use crate::encoder::engine::cuda::Cuda;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::{Back, Engine};
+use super::Engine;
 use crate::backend::cpu::Real;
 use crate::backend::field::{Extent, Field};
 use crate::backend::mask::Mask;
@@ -13,7 +13,7 @@ use crate::encoder::affine::Affine;
 use crate::encoder::layer::{self, Layer};
 use crate::encoder::tap::Layout;
 use crate::error::Result;
-use crate::ops::linear::{self, Forward};
+use crate::ops::linear::{Back, Forward};
 use crate::ops::relu;
 
 /// The CPU, computing in `T`.
@@ -72,9 +72,9 @@ impl<T: Real> Engine for Cpu<T> {
         affine: &Self::Affine,
         dy: &Field<T>,
         from: Extent,
-        Back { add, gate }: Back<Self>,
+        then: Back<Field<T>>,
     ) -> Result<Field<T>> {
-        Ok(affine.pullback(dy, from, linear::Back { add, gate }))
+        Ok(affine.pullback(dy, from, then))
     }
 
     fn layer(layer: &Layer<T>, x: &Arc<Field<T>>) -> Result<(Field<T>, layer::Saved<T>)> {
@@ -85,10 +85,10 @@ impl<T: Real> Engine for Cpu<T> {
         layer: &Layer<T>,
         saved: &layer::Saved<T>,
         dy: &Field<T>,
-        then: Back<Self>,
+        then: Back<Field<T>>,
     ) -> Result<Field<T>> {
         let mut dx = layer.pullback(saved, dy)?;
-        then.finish(&mut dx)?;
+        then.finish(&mut dx);
         Ok(dx)
     }
 

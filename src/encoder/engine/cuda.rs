@@ -5,7 +5,7 @@ mod layers;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{Back, Cpu, Engine, Rectified};
+use super::{Cpu, Engine, Rectified};
 use crate::backend::cpu::Real;
 use crate::backend::cuda::{Float, Gpu, GpuField, GpuMask};
 use crate::backend::field::Extent;
@@ -13,9 +13,10 @@ use crate::encoder::affine::Affine;
 use crate::encoder::program::Program;
 use crate::error::Result;
 use crate::ops::conv::cuda::GpuConv;
+use crate::ops::linear::Back;
 use crate::ops::linear::cuda::GpuLinear;
 use crate::ops::relu;
-use layers::{GpuLayer, Saved};
+use layers::{GpuLayer, GpuSaved};
 
 /// A GPU that stores activations as `T`.
 pub struct Cuda<T>(PhantomData<T>);
@@ -51,7 +52,7 @@ impl<T: Float> Engine for Cuda<T> {
     type Mask = GpuMask;
     type Affine = GpuAffine<T>;
     type Layer = GpuLayer<T>;
-    type Saved = Saved<T>;
+    type Saved = GpuSaved<T>;
 
     fn extent(x: &GpuField<T>) -> Extent {
         x.extent
@@ -81,7 +82,7 @@ impl<T: Float> Engine for Cuda<T> {
         affine: &GpuAffine<T>,
         dy: &GpuField<T>,
         from: Extent,
-        Back { add, gate }: Back<Self>,
+        Back { add, gate }: Back<GpuField<T>, GpuMask>,
     ) -> Result<GpuField<T>> {
         match affine {
             GpuAffine::Conv(conv) => conv.pullback(dy, from, add, gate),
@@ -100,15 +101,15 @@ impl<T: Float> Engine for Cuda<T> {
         }
     }
 
-    fn layer(layer: &GpuLayer<T>, x: &Arc<GpuField<T>>) -> Result<(GpuField<T>, Saved<T>)> {
+    fn layer(layer: &GpuLayer<T>, x: &Arc<GpuField<T>>) -> Result<(GpuField<T>, GpuSaved<T>)> {
         layer.forward(x)
     }
 
     fn layer_pullback(
         layer: &GpuLayer<T>,
-        saved: &Saved<T>,
+        saved: &GpuSaved<T>,
         dy: &GpuField<T>,
-        Back { add, gate }: Back<Self>,
+        Back { add, gate }: Back<GpuField<T>, GpuMask>,
     ) -> Result<GpuField<T>> {
         layer.pullback(saved, dy, add, gate)
     }

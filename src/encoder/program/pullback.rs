@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Program, Run, Saved, Step, Value, lost};
-use crate::encoder::engine::{Back, Engine};
+use super::{Program, Run, Step, StepSaved, Value, lost};
+use crate::encoder::engine::Engine;
 use crate::encoder::layer::Rules;
 use crate::encoder::tap::TapId;
 use crate::error::{Result, bail};
+use crate::ops::linear::Back;
 
 /// The field by itself, copied if others read it.
 fn owned<E: Engine>(field: Arc<E::Field>) -> Result<E::Field> {
@@ -35,12 +36,12 @@ impl<E: Engine> Program<E> {
             };
             let saved = run.saved[index].as_ref().ok_or_else(lost)?;
             match (step, saved) {
-                (Step::Layer(layer, input), Saved::Layer(saved)) => {
+                (Step::Layer(layer, input), StepSaved::Layer(saved)) => {
                     let then = flowing.last_words(run, index, *input);
                     let dx = E::layer_pullback(layer, saved, &dy, then)?;
                     flowing.set(*input, dx, index);
                 }
-                (Step::Affine(affine, input, add), Saved::Affine(extent)) => {
+                (Step::Affine(affine, input, add), StepSaved::Affine(extent)) => {
                     if let Some(add) = add {
                         flowing.add(*add, dy.clone())?;
                     }
@@ -48,7 +49,7 @@ impl<E: Engine> Program<E> {
                     let dx = E::affine_pullback(affine, &dy, *extent, then)?;
                     flowing.set(*input, dx, index);
                 }
-                (Step::Relu(input), Saved::Relu(mask)) => {
+                (Step::Relu(input), StepSaved::Relu(mask)) => {
                     let dx = match (flowing.is_gated[index + 1], rules.redirect_relu) {
                         (true, _) => dy,
                         (false, redirect) => {
@@ -60,7 +61,7 @@ impl<E: Engine> Program<E> {
                     };
                     flowing.add(*input, dx)?;
                 }
-                (Step::Sum(a, b), Saved::Sum) => {
+                (Step::Sum(a, b), StepSaved::Sum) => {
                     flowing.add(*a, dy.clone())?;
                     flowing.add(*b, dy)?;
                 }
@@ -121,7 +122,12 @@ impl<'a, E: Engine> Flowing<'a, E> {
 
     /// What the step's contribution to the value's cotangent can carry along: the sum so far,
     /// and, if no other contribution follows, the gate of the ReLU that made the value.
-    fn last_words<'b>(&'b self, run: &'b Run<E>, step: usize, value: Value) -> Back<'b, E> {
+    fn last_words<'b>(
+        &'b self,
+        run: &'b Run<E>,
+        step: usize,
+        value: Value,
+    ) -> Back<'b, E::Field, E::Mask> {
         let gate = (self.is_last(step, value) && !self.rules.redirect_relu)
             .then(|| self.mask(run, value))
             .flatten();
@@ -134,7 +140,7 @@ impl<'a, E: Engine> Flowing<'a, E> {
     fn mask<'b>(&self, run: &'b Run<E>, Value(index): Value) -> Option<&'b E::Mask> {
         let step = index.checked_sub(1)?;
         match (&self.program.steps[step], run.saved[step].as_ref()?) {
-            (Step::Relu(_), Saved::Relu(mask)) => Some(mask),
+            (Step::Relu(_), StepSaved::Relu(mask)) => Some(mask),
             _ => None,
         }
     }

@@ -11,7 +11,7 @@ use super::remark::remark;
 use super::stored::{Opened, Stored};
 use super::{Format, huggingface};
 use crate::Result;
-use crate::backend::cpu::View;
+use crate::backend::cpu::Elements;
 use crate::error::bail;
 
 /// The tensors of a CLIP, and how they were found.
@@ -72,7 +72,7 @@ pub(super) fn gather(files: &mut [Opened], prefix: Option<&str>) -> Result<Gathe
 
 /// Why a tensor is no weight of any use: it holds a number that is not finite.
 fn diverged(name: &str, tensor: &Tensor) -> Result<Option<String>> {
-    let values = View::<f32>::of(tensor)?;
+    let values = Elements::<f32>::of(tensor)?;
     let bad = values.iter().find(|value| !value.is_finite());
     Ok(bad.map(|bad| format!("{name} holds {bad}: the file is damaged or the training diverged")))
 }

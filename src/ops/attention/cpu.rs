@@ -6,7 +6,7 @@ use crate::backend::cpu::{Matrix, Real, product};
 use crate::backend::field::Field;
 
 /// Sizes of an attention, and where a head's columns start.
-struct Layout {
+struct Sizes {
     images: usize,
     queries: usize,
     keys: usize,
@@ -24,7 +24,7 @@ enum Columns {
     Value,
 }
 
-impl Layout {
+impl Sizes {
     fn of<T: Real>(attention: Attention, inputs: &Inputs<T>) -> Self {
         let (key_value, before_keys) = inputs.key_value();
         Self {
@@ -100,37 +100,37 @@ pub fn forward<T: Real>(
     probabilities: &mut Buffer<T>,
     y: &mut Field<T>,
 ) {
-    let layout = Layout::of(attention, inputs);
-    let (queries, keys, heads) = (layout.queries, layout.keys, layout.heads);
-    for image in 0..layout.images {
+    let sizes = Sizes::of(attention, inputs);
+    let (queries, keys, heads) = (sizes.queries, sizes.keys, sizes.heads);
+    for image in 0..sizes.images {
         for head in 0..heads {
             let p = &mut probabilities[(image * heads + head) * queries * keys..][..queries * keys];
             let [q, k, v] = [Columns::Query, Columns::Key, Columns::Value]
-                .map(|columns| layout.matrix(inputs, columns, image, head));
-            product(p, keys, layout.scale(), q, k.transposed());
+                .map(|columns| sizes.matrix(inputs, columns, image, head));
+            product(p, keys, sizes.scale(), q, k.transposed());
             for (index, row) in p.chunks_exact_mut(keys).enumerate() {
                 let seen = if attention.causal { index + 1 } else { keys };
                 softmax(&mut row[..seen]);
                 row[seen..].fill(T::zero());
             }
-            let start = image * queries * layout.width + head * layout.head_width();
+            let start = image * queries * sizes.width + head * sizes.head_width();
             let y = &mut y.elements[start..];
-            product(y, layout.width, T::one(), Matrix::new(p, queries, keys), v);
+            product(y, sizes.width, T::one(), Matrix::new(p, queries, keys), v);
         }
     }
 }
 
 pub fn pullback<T: Real>(attention: Attention, saved: &Saved<T>, dy: &Field<T>, d: &mut Inputs<T>) {
-    let layout = Layout::of(attention, &saved.inputs);
-    let (queries, keys, heads) = (layout.queries, layout.keys, layout.heads);
+    let sizes = Sizes::of(attention, &saved.inputs);
+    let (queries, keys, heads) = (sizes.queries, sizes.keys, sizes.heads);
     let mut ds = Buffer::any(queries * keys);
-    for image in 0..layout.images {
+    for image in 0..sizes.images {
         for head in 0..heads {
             let p = &saved.probabilities[(image * heads + head) * queries * keys..];
             let p = &p[..queries * keys];
             let [q, k, v] = [Columns::Query, Columns::Key, Columns::Value]
-                .map(|columns| layout.matrix(&saved.inputs, columns, image, head));
-            let dy = layout.output(&dy.elements, image, head);
+                .map(|columns| sizes.matrix(&saved.inputs, columns, image, head));
+            let dy = sizes.output(&dy.elements, image, head);
             let mut write = |columns: Columns, scale: T, a: Matrix<T>, b: Matrix<T>| {
                 let field = match (&mut *d, columns) {
                     (Inputs::Own(all), _) => all,
@@ -138,7 +138,7 @@ pub fn pullback<T: Real>(attention: Attention, saved: &Saved<T>, dy: &Field<T>, 
                     (Inputs::Other { key_value, .. }, _) => key_value,
                 };
                 let stride = field.extent.channels;
-                let start = layout.start(columns, image, head, stride);
+                let start = sizes.start(columns, image, head, stride);
                 product(&mut field.elements[start..], stride, scale, a, b);
             };
             let probabilities = Matrix::new(p, queries, keys);
@@ -152,8 +152,8 @@ pub fn pullback<T: Real>(attention: Attention, saved: &Saved<T>, dy: &Field<T>, 
                 }
             }
             let ds = Matrix::new(&ds, queries, keys);
-            write(Columns::Query, layout.scale(), ds, k);
-            write(Columns::Key, layout.scale(), ds.transposed(), q);
+            write(Columns::Query, sizes.scale(), ds, k);
+            write(Columns::Key, sizes.scale(), ds.transposed(), q);
         }
     }
 }

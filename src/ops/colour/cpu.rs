@@ -1,7 +1,7 @@
 use candle_core::Tensor;
 
 use super::matrix;
-use crate::backend::cpu::{Real, View, tensor};
+use crate::backend::cpu::{Elements, Real, tensor};
 use crate::backend::threads::each_row;
 use crate::error::Result;
 
@@ -16,7 +16,7 @@ pub fn forward<T: Real>(t: &Tensor) -> Result<Tensor> {
     let (images, _, height, width) = t.dims4()?;
     let pixels = height * width;
     let matrix = matrix().map(|row| row.map(T::of));
-    let t = View::<T>::of(t)?;
+    let t = Elements::<T>::of(t)?;
     let t: &[T] = &t;
     let mut y = vec![T::zero(); t.len()];
     each_row(&mut y, width, |row, y| {
@@ -36,7 +36,7 @@ pub fn pullback<T: Real>(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
     let (images, _, height, width) = y.dims4()?;
     let pixels = height * width;
     let matrix = matrix().map(|row| row.map(T::of));
-    let (y, dy) = (View::<T>::of(y)?, View::<T>::of(dy)?);
+    let (y, dy) = (Elements::<T>::of(y)?, Elements::<T>::of(dy)?);
     let (y, dy): (&[T], &[T]) = (&y, &dy);
     let mut dt = vec![T::zero(); y.len()];
     each_row(&mut dt, width, |row, dt| {

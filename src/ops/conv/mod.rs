@@ -89,7 +89,7 @@ impl<T: Real> Conv<T> {
     }
 
     /// The cotangent of an input of the extent `from` from that of the output.
-    pub fn pullback(&self, dy: &Field<T>, from: Extent, then: Back<T>) -> Field<T> {
+    pub fn pullback(&self, dy: &Field<T>, from: Extent, then: Back<Field<T>>) -> Field<T> {
         match &self.form {
             Form::Pointwise(linear) => linear.pullback(dy, then),
             Form::Patches(patches) => patches.pullback(dy, from, then),

@@ -83,7 +83,7 @@ impl<T: Real> Patches<T> {
         self.linear.forward(&patches, then)
     }
 
-    pub fn pullback(&self, dy: &Field<T>, from: Extent, then: Back<T>) -> Field<T> {
+    pub fn pullback(&self, dy: &Field<T>, from: Extent, then: Back<Field<T>>) -> Field<T> {
         let patches = self.linear.pullback(dy, Back::default());
         let (to, channels) = (patches.extent, self.inputs);
         let mut dx = Field::any(from);

@@ -84,7 +84,7 @@ impl<T: Real> Spatial<T> {
         }
     }
 
-    pub fn pullback(&self, dy: &Field<T>, from: Extent, then: Back<T>) -> Field<T> {
+    pub fn pullback(&self, dy: &Field<T>, from: Extent, then: Back<Field<T>>) -> Field<T> {
         match self.method(from) {
             Method::Large => self.large.pullback(&self.kernel, dy, then),
             Method::Small => self.small.pullback(&self.kernel, dy, then),

@@ -77,7 +77,7 @@ impl<T: Real, const IN: usize, const OUT: usize> Winograd<T, IN, OUT> {
         (y, then.relu.then_some(mask))
     }
 
-    pub fn pullback(&self, kernel: &Kernel<T>, dy: &Field<T>, then: Back<T>) -> Field<T> {
+    pub fn pullback(&self, kernel: &Kernel<T>, dy: &Field<T>, then: Back<Field<T>>) -> Field<T> {
         let turned = get_or_make(&self.turned, || {
             let filter = |o, i, y, x| kernel.at(i, o, 2 - y, 2 - x);
             transform_filters::<T, IN>((kernel.outputs, kernel.inputs), filter)

@@ -6,7 +6,7 @@ use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
 use super::Synthesis;
-use crate::backend::cpu::{Real, View, tensor};
+use crate::backend::cpu::{Elements, Real, tensor};
 use crate::backend::threads::try_each_row;
 use crate::error::{Error, Kind, Result};
 
@@ -72,7 +72,7 @@ pub fn forward<T: Planned>(synthesis: &Synthesis, spectrum: &Tensor) -> Result<T
     let Synthesis { height, width, .. } = *synthesis;
     let columns = synthesis.columns();
     let plans = T::plans(synthesis);
-    let spectrum = View::<T>::of(spectrum)?;
+    let spectrum = Elements::<T>::of(spectrum)?;
     let spectrum: &[T] = &spectrum;
     let mut t = vec![T::zero(); images * channels * height * width];
     try_each_row(&mut t, height * width, |index, t| {
@@ -107,7 +107,7 @@ pub fn pullback<T: Planned>(synthesis: &Synthesis, dt: &Tensor) -> Result<Tensor
     let (images, channels, height, width) = dt.dims4()?;
     let columns = synthesis.columns();
     let plans = T::plans(synthesis);
-    let dt = View::<T>::of(dt)?;
+    let dt = Elements::<T>::of(dt)?;
     let dt: &[T] = &dt;
     let mut spectrum = vec![T::zero(); images * channels * height * columns * 2];
     try_each_row(&mut spectrum, 2 * height * columns, |index, spectrum| {

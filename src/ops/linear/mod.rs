@@ -24,16 +24,32 @@ pub struct Forward<'a, T: Real> {
     pub relu: bool,
 }
 
-/// What happens to a pullback's result before it is stored.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Back<'a, T: Real> {
-    /// The cotangent that the same value has got from elsewhere.
-    pub add: Option<&'a Field<T>>,
+/// What happens to a pullback's result before it is stored, with a device's fields `F` and masks `M`.
+pub struct Back<'a, F, M = Mask> {
+    /// The cotangent that the same value has got from elsewhere: added.
+    pub add: Option<&'a F>,
     /// The ReLU that made the value: zero where it was inactive.
-    pub gate: Option<&'a Mask>,
+    pub gate: Option<&'a M>,
 }
 
-impl<T: Real> Back<'_, T> {
+impl<F, M> Clone for Back<'_, F, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F, M> Copy for Back<'_, F, M> {}
+
+impl<F, M> Default for Back<'_, F, M> {
+    fn default() -> Self {
+        Self {
+            add: None,
+            gate: None,
+        }
+    }
+}
+
+impl<T: Real> Back<'_, Field<T>> {
     /// The same, to a result that is already stored.
     pub fn finish(&self, dx: &mut Field<T>) {
         if let Some(add) = self.add {
@@ -120,7 +136,7 @@ impl<T: Real> Linear<T> {
     }
 
     /// `dx = dy . W`.
-    pub fn pullback(&self, dy: &Field<T>, then: Back<T>) -> Field<T> {
+    pub fn pullback(&self, dy: &Field<T>, then: Back<Field<T>>) -> Field<T> {
         let mut dx = Field::any(dy.extent.with_channels(self.weight.depth()));
         let weight = get_or_make(&self.transposed, || self.weight.transposed());
         let epilogue = Epilogue {

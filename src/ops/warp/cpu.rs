@@ -1,7 +1,7 @@
 use candle_core::Tensor;
 
 use super::{Fill, Sampling, Warp};
-use crate::backend::cpu::{Real, View, tensor};
+use crate::backend::cpu::{Elements, Real, tensor};
 use crate::backend::lanes::{Loop, Vectors};
 use crate::backend::threads::{TASK_ELEMENTS, each_item};
 use crate::error::Result;
@@ -240,7 +240,7 @@ fn scatter<T: Real>(found: &Neighbours, plane: &mut [T], share: T) {
 pub fn forward<T: Real>(warp: &Warp, x: &Tensor) -> Result<Tensor> {
     let (images, _, height, width) = x.dims4()?;
     let (pixels, out_pixels) = (height * width, warp.size.0 * warp.size.1);
-    let x = View::<T>::of(x)?;
+    let x = Elements::<T>::of(x)?;
     let mut y = vec![T::zero(); images * CHANNELS * out_pixels];
     let rows = TASK_ELEMENTS.div_ceil(CHANNELS * warp.size.1);
     let mut bands = Vec::new();
@@ -271,7 +271,7 @@ pub fn forward<T: Real>(warp: &Warp, x: &Tensor) -> Result<Tensor> {
 pub fn pullback<T: Real>(warp: &Warp, dy: &Tensor, height: usize, width: usize) -> Result<Tensor> {
     let images = dy.dim(0)?;
     let (pixels, out_pixels) = (height * width, warp.size.0 * warp.size.1);
-    let dy = View::<T>::of(dy)?;
+    let dy = Elements::<T>::of(dy)?;
     let mut dx = vec![T::zero(); images * CHANNELS * pixels];
     for ((source, output), sampling) in dx
         .chunks_exact_mut(CHANNELS * pixels)

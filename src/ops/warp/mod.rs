@@ -19,14 +19,14 @@ use crate::error::Result;
 
 /// An affine map of the plane, `p -> linear . p + shift`, on `(x, y)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Affine {
+pub struct PlaneMap {
     /// Rows of the linear part.
     pub linear: [[f64; 2]; 2],
     /// The translation.
     pub shift: [f64; 2],
 }
 
-impl Affine {
+impl PlaneMap {
     /// The map that changes nothing.
     pub const IDENTITY: Self = Self {
         linear: [[1.0, 0.0], [0.0, 1.0]],
@@ -94,7 +94,7 @@ pub enum Fill {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
     /// From output to source coordinates.
-    pub map: Affine,
+    pub map: PlaneMap,
     /// What lies outside.
     pub fill: Fill,
 }
@@ -131,13 +131,13 @@ mod tests {
     use super::*;
     use crate::ops::check::{assert_close, pullback_matches_differences, wave};
 
-    fn maps() -> Vec<Affine> {
+    fn maps() -> Vec<PlaneMap> {
         vec![
-            Affine::IDENTITY,
-            Affine::rotation(23.0),
-            Affine::scaling(0.6, 1.7).after(&Affine::translation(1.3, -0.8)),
-            Affine::translation(4.0, -3.0),
-            Affine::translation(31.25, 8.5).after(&Affine::rotation(-100.0)),
+            PlaneMap::IDENTITY,
+            PlaneMap::rotation(23.0),
+            PlaneMap::scaling(0.6, 1.7).after(&PlaneMap::translation(1.3, -0.8)),
+            PlaneMap::translation(4.0, -3.0),
+            PlaneMap::translation(31.25, 8.5).after(&PlaneMap::rotation(-100.0)),
         ]
     }
 
@@ -148,7 +148,7 @@ mod tests {
         Fill::Noise(7),
     ];
 
-    fn warp(map: Affine, fill: Fill, size: (usize, usize)) -> Warp {
+    fn warp(map: PlaneMap, fill: Fill, size: (usize, usize)) -> Warp {
         Warp {
             size,
             samplings: vec![Sampling { map, fill }],
@@ -278,7 +278,7 @@ mod tests {
             let warp = Warp {
                 mean: [0.0; 3],
                 deviation: [1.0; 3],
-                ..warp(Affine::IDENTITY, Fill::Constant(0.5), size)
+                ..warp(PlaneMap::IDENTITY, Fill::Constant(0.5), size)
             };
             let same = warp.forward(&picture).unwrap();
             let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();

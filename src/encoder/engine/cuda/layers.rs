@@ -32,7 +32,7 @@ pub enum GpuLayer<T: Float> {
         projection: GpuLinear<T>,
         attention: Attention,
     },
-    AttentionPool(Box<AttentionPool<T>>),
+    AttentionPool(Box<GpuAttentionPool<T>>),
     Tokens {
         class: Array<f32>,
         positions: Array<f32>,
@@ -41,7 +41,7 @@ pub enum GpuLayer<T: Float> {
 }
 
 /// The ResNets' attention pool.
-pub struct AttentionPool<T: Float> {
+pub struct GpuAttentionPool<T: Float> {
     positions: Array<f32>,
     query: GpuLinear<T>,
     key_value: GpuLinear<T>,
@@ -50,7 +50,7 @@ pub struct AttentionPool<T: Float> {
 }
 
 /// What a layer's pullback needs.
-pub enum Saved<T: Float> {
+pub enum GpuSaved<T: Float> {
     /// The input's extent.
     Extent(Extent),
     /// The input.
@@ -101,7 +101,7 @@ impl<T: Float> GpuLayer<T> {
                 projection: own.projection.upload(gpu)?,
                 attention: own.attention,
             },
-            Layer::AttentionPool(own) => Self::AttentionPool(Box::new(AttentionPool {
+            Layer::AttentionPool(own) => Self::AttentionPool(Box::new(GpuAttentionPool {
                 positions: Array::upload(gpu, &single(&own.positions))?,
                 query: own.query.upload(gpu)?,
                 key_value: own.key_value.upload(gpu)?,
@@ -116,32 +116,34 @@ impl<T: Float> GpuLayer<T> {
         })
     }
 
-    pub fn forward(&self, x: &Arc<GpuField<T>>) -> Result<(GpuField<T>, Saved<T>)> {
+    pub fn forward(&self, x: &Arc<GpuField<T>>) -> Result<(GpuField<T>, GpuSaved<T>)> {
         let extent = x.extent;
         Ok(match self {
-            Self::AveragePool(window) => (pool::cuda::forward(x, *window)?, Saved::Extent(extent)),
+            Self::AveragePool(window) => {
+                (pool::cuda::forward(x, *window)?, GpuSaved::Extent(extent))
+            }
             Self::LayerNorm(norm) => {
                 let (y, saved) = norm.forward(x)?;
-                (y, Saved::LayerNorm(saved))
+                (y, GpuSaved::LayerNorm(saved))
             }
-            Self::Gelu(gelu) => (gelu::cuda::forward(*gelu, x)?, Saved::Input(x.clone())),
+            Self::Gelu(gelu) => (gelu::cuda::forward(*gelu, x)?, GpuSaved::Input(x.clone())),
             Self::SelfAttention {
                 projection,
                 attention,
             } => {
                 let (all, _) = projection.forward(x, None, false)?;
                 let (y, saved) = attention::cuda::forward(*attention, &Inputs::Own(all))?;
-                (y, Saved::Attention(saved))
+                (y, GpuSaved::Attention(saved))
             }
             Self::AttentionPool(own) => {
                 let (y, saved) = own.forward(x)?;
-                (y, Saved::Pool(extent, saved))
+                (y, GpuSaved::Pool(extent, saved))
             }
             Self::Tokens { class, positions } => {
                 let y = tokens(x, class, positions)?;
-                (y, Saved::Extent(extent))
+                (y, GpuSaved::Extent(extent))
             }
-            Self::ClassToken => (first_token(x)?, Saved::Extent(extent)),
+            Self::ClassToken => (first_token(x)?, GpuSaved::Extent(extent)),
         })
     }
 
@@ -155,19 +157,19 @@ impl<T: Float> GpuLayer<T> {
             return Ok(None);
         }
         let (y, mask) = conv.forward_pooled(x)?;
-        let saved = Saved::Extent(mask.extent);
+        let saved = GpuSaved::Extent(mask.extent);
         Ok(Some(Rectified { y, mask, saved }))
     }
 
     /// The cotangent of the input, plus `add`, gated.
     pub fn pullback(
         &self,
-        saved: &Saved<T>,
+        saved: &GpuSaved<T>,
         dy: &GpuField<T>,
         add: Option<&GpuField<T>>,
         gate: Option<&GpuMask>,
     ) -> Result<GpuField<T>> {
-        if let (Self::AveragePool(window), Saved::Extent(from)) = (self, saved) {
+        if let (Self::AveragePool(window), GpuSaved::Extent(from)) = (self, saved) {
             return pool::cuda::pullback(dy, *window, *from, add, gate);
         }
         let mut dx = self.own_pullback(saved, dy)?;
@@ -175,25 +177,29 @@ impl<T: Float> GpuLayer<T> {
         Ok(dx)
     }
 
-    fn own_pullback(&self, saved: &Saved<T>, dy: &GpuField<T>) -> Result<GpuField<T>> {
+    fn own_pullback(&self, saved: &GpuSaved<T>, dy: &GpuField<T>) -> Result<GpuField<T>> {
         match (self, saved) {
-            (Self::LayerNorm(norm), Saved::LayerNorm(saved)) => norm.pullback(saved, dy),
-            (Self::Gelu(gelu), Saved::Input(x)) => gelu::cuda::pullback(*gelu, x, dy),
-            (Self::SelfAttention { projection, .. }, Saved::Attention(saved)) => {
+            (Self::LayerNorm(norm), GpuSaved::LayerNorm(saved)) => norm.pullback(saved, dy),
+            (Self::Gelu(gelu), GpuSaved::Input(x)) => gelu::cuda::pullback(*gelu, x, dy),
+            (Self::SelfAttention { projection, .. }, GpuSaved::Attention(saved)) => {
                 match attention::cuda::pullback(saved, dy)? {
                     Inputs::Own(all) => projection.pullback(&all, None, None),
                     Inputs::Other { .. } => bail!(Internal, "attention of others among themselves"),
                 }
             }
-            (Self::AttentionPool(own), Saved::Pool(from, saved)) => own.pullback(*from, saved, dy),
-            (Self::Tokens { .. }, Saved::Extent(from)) => moved(class_tokens_bwd, dy, *from, *from),
-            (Self::ClassToken, Saved::Extent(from)) => moved(first_token_bwd, dy, *from, *from),
+            (Self::AttentionPool(own), GpuSaved::Pool(from, saved)) => {
+                own.pullback(*from, saved, dy)
+            }
+            (Self::Tokens { .. }, GpuSaved::Extent(from)) => {
+                moved(class_tokens_bwd, dy, *from, *from)
+            }
+            (Self::ClassToken, GpuSaved::Extent(from)) => moved(first_token_bwd, dy, *from, *from),
             _ => bail!(Internal, "a layer got what another layer saved"),
         }
     }
 }
 
-impl<T: Float> AttentionPool<T> {
+impl<T: Float> GpuAttentionPool<T> {
     fn forward(&self, x: &GpuField<T>) -> Result<(GpuField<T>, attention::cuda::Saved<T>)> {
         let (gpu, extent) = (x.gpu(), x.extent);
         let mut all = GpuField::any(gpu, sequence(extent, extent.positions() + 1))?;
