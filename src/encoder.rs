@@ -9,6 +9,7 @@ pub mod embedding;
 pub mod engine;
 pub mod layer;
 pub mod overflow;
+mod pass;
 pub mod positions;
 pub mod program;
 pub mod resnet;
@@ -32,14 +33,16 @@ use embedding::Embedding;
 use engine::Cpu;
 #[cfg(feature = "cuda")]
 use engine::cuda::Cuda;
-use layer::Rules;
-use program::{Program, Run};
+use pass::Kept;
+pub use pass::Pass;
+use program::Program;
 use tap::{Layout, Tap, TapId, canonical};
 use weights::Weights;
 
 /// A CLIP image encoder whose weights never change.
 pub struct Encoder {
     program: Precision,
+    default_tap: TapId,
     vision: Vision,
     resolution: usize,
     embedding: Embedding,
@@ -56,14 +59,21 @@ impl Encoder {
     /// for checks).
     ///
     /// # Errors
-    /// When a tensor is missing or misshapen.
+    /// When a tensor is missing or misshapen, or the tower has no block.
     pub fn new(architecture: &Architecture, weights: &mut Weights, dtype: DType) -> Result<Self> {
-        let program = match dtype {
-            DType::F64 => Precision::Double(build(architecture, weights)?),
-            _ => Precision::Single(build(architecture, weights)?),
+        let (program, default_tap) = match dtype {
+            DType::F64 => {
+                let (program, tap) = build(architecture, weights)?;
+                (Precision::Double(program), tap)
+            }
+            _ => {
+                let (program, tap) = build(architecture, weights)?;
+                (Precision::Single(program), tap)
+            }
         };
         Ok(Self {
             program,
+            default_tap,
             vision: architecture.vision,
             resolution: architecture.resolution,
             embedding: architecture.embedding,
@@ -117,11 +127,7 @@ impl Encoder {
     /// The tap that a bare unit number means: the last block's residual sum for a ResNet, the
     /// hidden units of the last but one block's MLP for a ViT.
     pub fn default_tap(&self) -> TapId {
-        let name = match self.vision {
-            Vision::ResNet(shape) => format!("layer4.{}.sum", shape.blocks[3] - 1),
-            Vision::Vit(shape) => format!("blocks.{}.mlp", shape.depth.saturating_sub(2)),
-        };
-        self.find(&name).unwrap_or(TapId(0))
+        self.default_tap
     }
 
     /// The height and width of the images that the model was trained on.
@@ -208,10 +214,7 @@ impl Encoder {
                 Kept::Double(program, program.run(Field::from_planes(&x)?, taps)?)
             }
         };
-        Ok(Pass {
-            encoder: self,
-            kept,
-        })
+        Ok(Pass::new(self.taps(), kept))
     }
 }
 
@@ -229,65 +232,13 @@ impl Encoder {
     }
 }
 
-fn build<T: Real>(architecture: &Architecture, weights: &mut Weights) -> Result<Program<Cpu<T>>> {
+/// A tower's program, and the tap that a bare unit number means.
+fn build<T: Real>(
+    architecture: &Architecture,
+    weights: &mut Weights,
+) -> Result<(Program<Cpu<T>>, TapId)> {
     match architecture.vision {
         Vision::ResNet(shape) => resnet::build(shape, architecture, weights),
         Vision::Vit(shape) => vit::build(shape, architecture, weights),
-    }
-}
-
-/// One forward pass: the activations at its taps, and the way back.
-pub struct Pass<'a> {
-    encoder: &'a Encoder,
-    kept: Kept<'a>,
-}
-
-/// A program and what one pass through it kept.
-enum Kept<'a> {
-    Single(&'a Program<Cpu<f32>>, Run<Cpu<f32>>),
-    Double(&'a Program<Cpu<f64>>, Run<Cpu<f64>>),
-}
-
-impl Pass<'_> {
-    /// The activation at a tap that the pass was asked for: `(n, channels, h, w)`,
-    /// `(n, tokens, channels)` or `(n, channels)`, as the tap's layout says.
-    ///
-    /// # Errors
-    /// When the pass was not asked for it.
-    pub fn activation(&self, tap: TapId) -> Result<Tensor> {
-        let Tap { name, layout, .. } = self.encoder.tap(tap);
-        let activation = match &self.kept {
-            Kept::Single(_, run) => run.activation(tap).map(|x| Cpu::to_tensor(x, *layout)),
-            Kept::Double(_, run) => run.activation(tap).map(|x| Cpu::to_tensor(x, *layout)),
-        };
-        match activation {
-            Some(activation) => activation,
-            None => bail!(Internal, "the pass did not keep {name}"),
-        }
-    }
-
-    /// The cotangent of the pixels, from cotangents at taps that the pass was asked for.
-    pub fn pullback(&self, cotangents: &[(TapId, Tensor)], rules: Rules) -> Result<Tensor> {
-        match &self.kept {
-            Kept::Single(program, run) => self.back(program, run, cotangents, rules),
-            Kept::Double(program, run) => self.back(program, run, cotangents, rules),
-        }
-    }
-
-    fn back<T: Real>(
-        &self,
-        program: &Program<Cpu<T>>,
-        run: &Run<Cpu<T>>,
-        cotangents: &[(TapId, Tensor)],
-        rules: Rules,
-    ) -> Result<Tensor> {
-        let fields = cotangents
-            .iter()
-            .map(|(tap, cotangent)| {
-                let layout = self.encoder.tap(*tap).layout;
-                Ok((*tap, Cpu::from_tensor(cotangent, layout)?))
-            })
-            .collect::<Result<_>>()?;
-        program.pullback(run, fields, rules)?.to_planes()
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use percept::encoder::layer::Rules;
+use percept::encoder::tap::{Relu, TapId};
 use percept::model::{Model, Options};
 use percept::objective::{Bound, Objective};
 
@@ -92,5 +93,27 @@ fn a_vit_at_many_taps() {
         "embedding:1",
     ] {
         derivative_matches(&model, objective, 64);
+    }
+}
+
+/// What a tap says of the ReLU beside it is what its values say.
+#[test]
+fn only_taps_behind_a_relu_have_no_value_below_zero() {
+    let vit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/vit/openai.pt");
+    for (name, has_relus) in [("mini", true), (vit.to_str().unwrap(), false)] {
+        let encoder = load(name).encoder;
+        let taps: Vec<TapId> = (0..encoder.taps().len()).map(TapId).collect();
+        let pass = encoder
+            .forward(&wave(encoder.resolution(), 1.0), &taps)
+            .unwrap();
+        for &tap in &taps {
+            let activation = pass.activation(tap).unwrap().flatten_all().unwrap();
+            let lowest: f64 = activation.min(0).unwrap().to_scalar().unwrap();
+            let tap = encoder.tap(tap);
+            assert_eq!(lowest >= 0.0, tap.relu == Relu::Behind, "{tap}: {lowest}");
+            assert_eq!(tap.relu == Relu::Ahead, tap.name.ends_with(".sum"), "{tap}");
+        }
+        let mut taps = encoder.taps().iter();
+        assert_eq!(taps.any(|tap| tap.has_relu()), has_relus, "{name}");
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::affine::Affine;
 use super::engine::{Cpu, Engine};
 use super::layer::Layer;
-use super::tap::{Layout, Tap, TapId};
+use super::tap::{Tap, TapId};
 use crate::backend::cpu::Real;
 use crate::backend::field::Extent;
 use crate::error::{Error, Kind, Result};
@@ -140,14 +140,11 @@ impl<E: Engine> Program<E> {
         Value(self.steps.len())
     }
 
-    /// Names a value.
-    pub fn tap(&mut self, name: impl Into<String>, value: Value, channels: usize, layout: Layout) {
-        self.taps.push(Tap {
-            name: name.into(),
-            channels,
-            layout,
-        });
+    /// Lets a value be read, as the tap of this number.
+    pub fn tap(&mut self, value: Value, tap: Tap) -> TapId {
+        self.taps.push(tap);
         self.tapped.push(value);
+        TapId(self.taps.len() - 1)
     }
 
     /// The named values, in the order in which they were named.

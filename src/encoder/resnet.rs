@@ -9,10 +9,10 @@ use super::attention::AttentionPool;
 use super::engine::Cpu;
 use super::layer::Layer;
 use super::program::{IMAGE, Program, Value};
-use super::tap::Layout;
+use super::tap::{Layout, Relu, Tap, TapId};
 use super::weights::Weights;
 use crate::backend::cpu::Real;
-use crate::error::Result;
+use crate::error::{Result, bail};
 use crate::ops::attention::Attention;
 use crate::ops::conv::Conv;
 use crate::ops::linear::{Linear, elements};
@@ -24,40 +24,63 @@ const EPSILON: f64 = 1e-5;
 const EXPANSION: usize = 4;
 
 /// Builds the tower's program, with batch normalisation folded into the convolutions:
-/// `W' = W g / sqrt(v + eps)`, `b' = beta - mean g / sqrt(v + eps)`.
+/// `W' = W g / sqrt(v + eps)`, `b' = beta - mean g / sqrt(v + eps)`. Beside it the tap that a
+/// bare unit number means: the last block's residual sum.
+///
+/// # Errors
+/// When a tensor is missing or misshapen, or there is no block.
 pub fn build<T: Real>(
     shape: ResNetShape,
     architecture: &Architecture,
     weights: &mut Weights,
-) -> Result<Program<Cpu<T>>> {
+) -> Result<(Program<Cpu<T>>, TapId)> {
     let mut tower = Tower {
         program: Program::default(),
         weights,
     };
     let mut x = tower.stem(shape.width)?;
     let mut channels = shape.width;
+    let mut last_sum = None;
     for (stage, blocks) in (1..).zip(shape.blocks) {
         let middle = shape.width << (stage - 1);
-        let layout = Layout::Map { stride: 2 << stage };
         for block in 0..blocks {
             let window = if stage > 1 && block == 0 { 2 } else { 1 };
-            x = tower.bottleneck(stage, block, x, channels, middle, window)?;
+            let made = tower.bottleneck(stage, block, x, channels, middle, window)?;
+            (x, last_sum) = (made.output, Some(made.sum));
             channels = middle * EXPANSION;
         }
-        tower
-            .program
-            .tap(format!("layer{stage}"), x, channels, layout);
+        let stage = Tap {
+            name: format!("layer{stage}"),
+            channels,
+            layout: Layout::Map { stride: 2 << stage },
+            relu: Relu::Behind,
+        };
+        tower.program.tap(x, stage);
     }
+    let Some(default_tap) = last_sum else {
+        bail!(
+            Weights,
+            "a ResNet without blocks has no units: load one with a block or more"
+        );
+    };
     if let Some(embedding) = architecture.embedding.components() {
         let side = architecture.resolution / RESNET_STRIDE;
         tower.attention_pool(x, channels, shape.heads, side, embedding)?;
     }
-    Ok(tower.program)
+    Ok((tower.program, default_tap))
 }
 
 struct Tower<'a, T: Real> {
     program: Program<Cpu<T>>,
     weights: &'a mut Weights,
+}
+
+/// What a block makes.
+struct Bottleneck {
+    /// The residual sum, before the ReLU.
+    sum: TapId,
+    /// What the next block reads.
+    output: Value,
 }
 
 /// A convolution's names and sizes.
@@ -117,8 +140,13 @@ impl<T: Real> Tower<'_, T> {
             x = self.program.relu(x);
         }
         x = self.program.layer(x, Layer::AveragePool(2));
-        self.program
-            .tap("stem", x, width, Layout::Map { stride: 4 });
+        let stem = Tap {
+            name: "stem".to_owned(),
+            channels: width,
+            layout: Layout::Map { stride: 4 },
+            relu: Relu::Behind,
+        };
+        self.program.tap(x, stem);
         Ok(x)
     }
 
@@ -131,10 +159,9 @@ impl<T: Real> Tower<'_, T> {
         inputs: usize,
         middle: usize,
         window: usize,
-    ) -> Result<Value> {
+    ) -> Result<Bottleneck> {
         let name = format!("layer{stage}.{block}");
         let outputs = middle * EXPANSION;
-        let layout = Layout::Map { stride: 2 << stage };
         let mut y = x;
         for (index, inputs, kernel) in [(1, inputs, 1), (2, middle, 3)] {
             let conv = self.conv(ConvSpec {
@@ -147,11 +174,15 @@ impl<T: Real> Tower<'_, T> {
             })?;
             y = self.program.affine(y, conv);
             y = self.program.relu(y);
-            let layout = Layout::Map {
-                stride: (2 << stage) / window,
+            let rectified = Tap {
+                name: format!("{name}.conv{index}"),
+                channels: middle,
+                layout: Layout::Map {
+                    stride: (2 << stage) / window,
+                },
+                relu: Relu::Behind,
             };
-            self.program
-                .tap(format!("{name}.conv{index}"), y, middle, layout);
+            self.program.tap(y, rectified);
         }
         let pooled = |program: &mut Program<Cpu<T>>, x| {
             if window > 1 {
@@ -184,11 +215,17 @@ impl<T: Real> Tower<'_, T> {
             None => x,
         };
         let sum = self.program.affine_plus(y, last, identity);
-        self.program
-            .tap(format!("{name}.sum"), sum, outputs, layout);
-        let y = self.program.relu(sum);
-        self.program.tap(name, y, outputs, layout);
-        Ok(y)
+        let tap = |name, relu| Tap {
+            name,
+            channels: outputs,
+            layout: Layout::Map { stride: 2 << stage },
+            relu,
+        };
+        let output = self.program.relu(sum);
+        let of_sum = tap(format!("{name}.sum"), Relu::Ahead);
+        let sum = self.program.tap(sum, of_sum);
+        self.program.tap(output, tap(name, Relu::Behind));
+        Ok(Bottleneck { sum, output })
     }
 
     fn attention_pool(
@@ -230,7 +267,55 @@ impl<T: Real> Tower<'_, T> {
             },
         };
         let y = self.program.layer(x, Layer::AttentionPool(Box::new(pool)));
-        self.program.tap("embedding", y, embedding, Layout::Vector);
+        let pooled = Tap {
+            name: "embedding".to_owned(),
+            channels: embedding,
+            layout: Layout::Vector,
+            relu: Relu::None,
+        };
+        self.program.tap(y, pooled);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use candle_core::{DType, Device};
+
+    use super::*;
+    use crate::encoder::architecture::Vision;
+    use crate::encoder::embedding::Embedding;
+    use crate::ops::gelu::Gelu;
+
+    #[test]
+    fn a_tower_without_blocks_has_no_tap_for_a_bare_unit_number() {
+        let mut tensors = BTreeMap::new();
+        let mut add = |name: String, shape: &[usize]| {
+            let ones = Tensor::ones(shape, DType::F32, &Device::Cpu).unwrap();
+            tensors.insert(format!("visual.{name}"), ones);
+        };
+        for (index, inputs, outputs) in [(1, 3, 1), (2, 1, 1), (3, 1, 2)] {
+            add(format!("conv{index}.weight"), &[outputs, inputs, 3, 3]);
+            for name in ["weight", "bias", "running_mean", "running_var"] {
+                add(format!("bn{index}.{name}"), &[outputs]);
+            }
+        }
+        let shape = ResNetShape {
+            blocks: [0; 4],
+            width: 2,
+            heads: 1,
+        };
+        let architecture = Architecture {
+            vision: Vision::ResNet(shape),
+            resolution: 32,
+            embedding: Embedding::NoProjection,
+            gelu: Gelu::Quick,
+        };
+        let mut weights = Weights::new(tensors, "a stem");
+        let failed = build::<f32>(shape, &architecture, &mut weights).map(drop);
+        let said = failed.unwrap_err().to_string();
+        assert!(said.starts_with("a ResNet without blocks"), "{said}");
     }
 }

@@ -23,6 +23,17 @@ pub enum Layout {
     Vector,
 }
 
+/// Where a tap's values stand to a ReLU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relu {
+    /// There is none: a ViT's units, an embedding.
+    None,
+    /// The values are about to pass one: a residual sum before the end of its block.
+    Ahead,
+    /// The values have passed one, and at most their means were taken since: none is below 0.
+    Behind,
+}
+
 /// A place that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tap {
@@ -32,6 +43,8 @@ pub struct Tap {
     pub channels: usize,
     /// The layout of the activation.
     pub layout: Layout,
+    /// The ReLU beside it.
+    pub relu: Relu,
 }
 
 impl Tap {
@@ -47,12 +60,12 @@ impl Tap {
     /// Whether the activation passes a ReLU just before this tap or just after it: above 0 the unit is
     /// open. A ViT's units and an embedding's pass none.
     pub fn has_relu(&self) -> bool {
-        matches!(self.layout, Layout::Map { .. })
+        self.relu != Relu::None
     }
 
     /// Whether it has passed one already.
     pub fn is_rectified(&self) -> bool {
-        self.has_relu() && !self.name.ends_with(".sum")
+        self.relu == Relu::Behind
     }
 }
 

@@ -9,20 +9,24 @@ use super::attention::Tokens;
 use super::engine::Cpu;
 use super::layer::Layer;
 use super::program::{IMAGE, Program};
-use super::tap::Layout;
+use super::tap::{Layout, Relu, Tap, TapId};
 use super::transformer::{Blocks, layer_norm};
 use super::weights::Weights;
 use crate::backend::cpu::Real;
-use crate::error::Result;
+use crate::error::{Result, bail};
 use crate::ops::conv::Conv;
 use crate::ops::linear::{Linear, elements};
 
-/// Builds the tower's program.
+/// Builds the tower's program; beside it the tap that a bare unit number means: the hidden units of the last but
+/// one block's MLP.
+///
+/// # Errors
+/// When a tensor is missing or misshapen, or there is no block.
 pub fn build<T: Real>(
     shape: VitShape,
     architecture: &Architecture,
     weights: &mut Weights,
-) -> Result<Program<Cpu<T>>> {
+) -> Result<(Program<Cpu<T>>, TapId)> {
     let VitShape {
         depth,
         width,
@@ -53,29 +57,41 @@ pub fn build<T: Real>(
         gelu: architecture.gelu,
         epsilon,
     };
+    let tap = |name: &str, channels, layout| Tap {
+        name: name.to_owned(),
+        channels,
+        layout,
+        relu: Relu::None,
+    };
+    let mut mlps = Vec::with_capacity(depth);
     for index in 0..depth {
         let name = format!("visual.transformer.resblocks.{index}");
         let values = blocks.append(&mut program, weights, &name, x)?;
+        let name = format!("blocks.{index}");
         program.tap(
-            format!("blocks.{index}.attn"),
             values.attention,
-            width,
-            layout,
+            tap(&format!("{name}.attn"), width, layout),
         );
-        program.tap(format!("blocks.{index}.mlp"), values.hidden, hidden, layout);
-        program.tap(format!("blocks.{index}"), values.output, width, layout);
+        mlps.push(program.tap(values.hidden, tap(&format!("{name}.mlp"), hidden, layout)));
+        program.tap(values.output, tap(&name, width, layout));
         x = values.output;
     }
+    let Some(&default_tap) = mlps.get(depth.saturating_sub(2)) else {
+        bail!(
+            Weights,
+            "a vision transformer without blocks has no units: load one with a block or more"
+        );
+    };
     let Some(embedding) = architecture.embedding.components() else {
         let after = ["visual.ln_post.", "visual.attn_pool", "visual.proj"];
         weights.discard(|name| after.iter().any(|beginning| name.starts_with(beginning)));
-        return Ok(program);
+        return Ok((program, default_tap));
     };
     let x = program.layer(x, Layer::ClassToken);
     let x = program.layer(x, layer_norm(weights, "visual.ln_post", width, epsilon)?);
     let projection = weights.take("visual.proj", &[width, embedding])?;
     let projection = Linear::new(&projection.t()?, None)?;
     let y = program.affine(x, Affine::Linear(projection));
-    program.tap("embedding", y, embedding, Layout::Vector);
-    Ok(program)
+    program.tap(y, tap("embedding", embedding, Layout::Vector));
+    Ok((program, default_tap))
 }

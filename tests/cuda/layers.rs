@@ -11,7 +11,7 @@ use percept::encoder::engine::Cpu;
 use percept::encoder::engine::cuda::Cuda;
 use percept::encoder::layer::{Layer, Rules};
 use percept::encoder::program::{IMAGE, Program};
-use percept::encoder::tap::{Layout, TapId};
+use percept::encoder::tap::{Layout, Relu, Tap, TapId};
 use percept::ops::attention::Attention;
 use percept::ops::conv::Conv;
 use percept::ops::linear::Linear;
@@ -23,11 +23,20 @@ const HEIGHT: usize = 4;
 const WIDTH: usize = 5;
 const CELLS: usize = HEIGHT * WIDTH;
 
+fn tap(name: &str, channels: usize, layout: Layout) -> Tap {
+    Tap {
+        name: name.to_owned(),
+        channels,
+        layout,
+        relu: Relu::None,
+    }
+}
+
 /// Runs a layer on both, forward and back.
 fn check<T: Float>(gpu: &Arc<Gpu>, what: &str, channels: usize, layer: Layer<f32>) {
     let mut here = Program::<Cpu<f32>>::default();
     let y = here.layer(IMAGE, layer);
-    here.tap("y", y, channels, Layout::Vector);
+    here.tap(y, tap("y", channels, Layout::Vector));
     let there = Cuda::<T>::upload(&here, gpu).unwrap();
     let (x, x_here) = field::<T>(gpu, extent(IMAGES, HEIGHT, WIDTH, channels), 0.4);
     let tap = TapId(0);
@@ -57,8 +66,8 @@ fn pooled_program<T: Float>() {
     let rectified = here.relu(rectified);
     let mean = here.layer(rectified, Layer::AveragePool(2));
     let layout = Layout::Map { stride: 1 };
-    here.tap("rectified", rectified, outputs, layout);
-    here.tap("mean", mean, outputs, layout);
+    here.tap(rectified, tap("rectified", outputs, layout));
+    here.tap(mean, tap("mean", outputs, layout));
     let there = Cuda::<T>::upload(&here, &gpu).unwrap();
     for (height, width) in [(13, 14), (4, 5)] {
         let (x, x_here) = field::<T>(&gpu, extent(IMAGES, height, width, channels), 0.4);

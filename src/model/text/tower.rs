@@ -6,7 +6,7 @@ use crate::backend::field::Field;
 use crate::encoder::architecture::{Pooling, Projection, TextShape};
 use crate::encoder::engine::Cpu;
 use crate::encoder::program::{IMAGE, Program};
-use crate::encoder::tap::{Layout, TapId};
+use crate::encoder::tap::{Layout, Relu, Tap, TapId};
 use crate::encoder::transformer::{Blocks, layer_norm};
 use crate::encoder::weights::Weights;
 use crate::error::{Result, bail};
@@ -43,7 +43,13 @@ impl Tower {
             x = blocks.append(&mut program, weights, &name, x)?.output;
         }
         let x = program.layer(x, layer_norm(weights, "ln_final", width, shape.epsilon)?);
-        program.tap("tokens", x, width, Layout::Vector);
+        let tokens = Tap {
+            name: "tokens".to_owned(),
+            channels: width,
+            layout: Layout::Vector,
+            relu: Relu::None,
+        };
+        program.tap(x, tokens);
         let (projection, bias) = match shape.projection {
             Projection::None => (None, None),
             Projection::Matrix => {
