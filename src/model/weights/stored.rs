@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::Format;
 use super::archive::Archive;
-use super::view::{Layout, View};
+use super::view::{Layout, RawTensor};
 use crate::Result;
 use crate::error::bail;
 
@@ -88,6 +88,6 @@ impl Opened<'_> {
             (Place::Entry(key), None) => bail!(Internal, "there is no archive for {key}"),
         };
         let layout = layout.clone();
-        View { storage, layout }.decode(name)
+        RawTensor { storage, layout }.decode(name)
     }
 }

@@ -74,12 +74,12 @@ fn row_major(shape: &[usize]) -> Vec<usize> {
 }
 
 /// A tensor that is still bytes.
-pub(super) struct View<'a> {
+pub(super) struct RawTensor<'a> {
     pub storage: &'a [u8],
     pub layout: Layout,
 }
 
-impl View<'_> {
+impl RawTensor<'_> {
     /// Converts to a contiguous f32 tensor. `name` is for the error: integers, and a layout that leaves
     /// its storage or reads elements of it twice.
     pub fn decode(&self, name: &str) -> Result<Tensor> {
@@ -158,9 +158,14 @@ mod tests {
             .collect()
     }
 
-    fn view<'a>(storage: &'a [u8], offset: usize, shape: &[usize], strides: &[usize]) -> View<'a> {
+    fn view<'a>(
+        storage: &'a [u8],
+        offset: usize,
+        shape: &[usize],
+        strides: &[usize],
+    ) -> RawTensor<'a> {
         let (shape, strides) = (shape.to_vec(), strides.to_vec());
-        View {
+        RawTensor {
             storage,
             layout: Layout {
                 dtype: Dtype::F16,
@@ -224,13 +229,13 @@ mod tests {
             (Dtype::F32, (-1.5f32).to_le_bytes().to_vec()),
             (Dtype::F64, (-1.5f64).to_le_bytes().to_vec()),
         ] {
-            let view = View {
+            let view = RawTensor {
                 storage: &bytes,
                 layout: Layout::contiguous(dtype, &[1]),
             };
             assert_eq!(view.decode("x").unwrap().to_vec1::<f32>().unwrap(), [-1.5]);
         }
-        let view = View {
+        let view = RawTensor {
             storage: &[0; 8],
             layout: Layout::contiguous(Dtype::Other, &[8]),
         };
