@@ -223,7 +223,7 @@ impl Encoder {
     /// The same encoder on a device, activations stored as `T`.
     ///
     /// # Errors
-    /// When the device's memory is full, or cuDNN is missing that this build needs for 16 bits.
+    /// When the device's memory is full, or this build needs cuDNN for 16 bits and it is missing.
     pub fn upload<T: Float>(&self, gpu: &Arc<Gpu>) -> Result<Program<Cuda<T>>> {
         match &self.program {
             Precision::Single(program) => Cuda::upload(program, gpu),

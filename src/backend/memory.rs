@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes that arrays hold, now and at the most.
+/// How many bytes arrays hold now, and the most that they held.
 #[derive(Debug, Default)]
 pub struct Meter {
     held: AtomicUsize,

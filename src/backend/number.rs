@@ -2,8 +2,7 @@
 
 use candle_core::WithDType;
 
-/// `f32` for work, `f64` for checks. What can be done with many of them at once is
-/// [`Real`](super::cpu::Real).
+/// `f32` for work, `f64` for checks. The kernels, which work on many of them at once, are declared on top of this.
 pub trait Number:
     WithDType + num_traits::Float + num_traits::NumAssign + realfft::FftNum + Default
 {

@@ -4,7 +4,7 @@
 //! many outputs as a tile of the kernel computes at once; a panel holds them together for each
 //! depth, in the order in which the kernel reads. What follows a product in a network (bias, sum
 //! with another field, ReLU and its bits, or the gate of an earlier ReLU) is done on each tile while
-//! it is in the registers' neighbourhood.
+//! it is still in registers or close to them.
 //!
 //! Every output is one chain of multiply-adds from depth 0 up, whatever rows are computed beside it
 //! and on however many threads, so its bits depend on nothing else.
@@ -94,11 +94,11 @@ pub struct Epilogue<'a, T> {
     pub bias: Option<&'a [T]>,
     /// Added element by element, `(rows, outputs)`.
     pub add: Option<&'a [T]>,
-    /// The last thing.
+    /// The last step.
     pub finish: Finish<'a>,
 }
 
-/// The last thing that happens to a product.
+/// The last step before a product is written.
 pub enum Finish<'a> {
     /// Nothing.
     Keep,

@@ -8,9 +8,9 @@ use crate::ops::linear::{Back, Forward, Linear};
 
 /// A map that is a product with a frozen matrix in the end.
 pub enum Affine<T: Real> {
-    /// Over neighbourhoods.
+    /// Of the neighbourhood of each position.
     Conv(Conv<T>),
-    /// At each position.
+    /// Of each position by itself.
     Linear(Linear<T>),
 }
 

@@ -1,4 +1,4 @@
-//! What is asked of an encoder that it has not.
+//! Requests for what an encoder does not have.
 
 use super::Encoder;
 use super::tap::TapId;

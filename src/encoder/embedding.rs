@@ -6,7 +6,7 @@ use crate::error::Result;
 /// The shared embedding, or why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Embedding {
-    /// Of so many components.
+    /// An embedding of this many components.
     Components(usize),
     /// The weights end with the image encoder's blocks, as those of transformers' `CLIPVisionModel`.
     NoProjection,
@@ -15,11 +15,11 @@ pub enum Embedding {
 }
 
 impl Embedding {
-    /// A vision transformer's; its projection, `(width, components)`, may be missing where there are no texts to be
-    /// compared with either.
+    /// A vision transformer's. Its projection, `(width, components)`, may be missing where there are no texts to
+    /// compare images with either.
     ///
     /// # Errors
-    /// When `projection`, which is asked for its shape where there is to be one, is none.
+    /// When there has to be a projection, and `projection`, which gives its shape, fails.
     pub fn of_vit(
         weights: &Weights,
         projection: impl FnOnce() -> Result<[usize; 2]>,
@@ -36,7 +36,7 @@ impl Embedding {
         Ok(Self::Components(components))
     }
 
-    /// Its components, where there is one.
+    /// How many components it has, where there is one.
     pub fn components(self) -> Option<usize> {
         match self {
             Self::Components(count) => Some(count),

@@ -12,7 +12,7 @@ use crate::ops::linear::Back;
 
 pub use cpu::Cpu;
 
-/// A layer of a map's ReLU, made in the map's pass.
+/// What a map, its ReLU and a layer of that make in one pass.
 pub struct Rectified<E: Engine> {
     /// The layer's output.
     pub y: E::Field,
@@ -24,14 +24,14 @@ pub struct Rectified<E: Engine> {
 
 /// A device, or an element type of one.
 ///
-/// Fields are activations with the channels last. All operations treat the images of a batch
-/// independently; those that can run out of memory, or wait for a device, can fail.
+/// Fields are activations with the channels last, `(n, h, w, channels)`; tokens are `(n, tokens, 1, channels)`.
+/// All operations treat the images of a batch independently. Each fails when the device does, or its memory is full.
 pub trait Engine: Sized + 'static {
-    /// Activations.
+    /// Activations, `(n, h, w, channels)`.
     type Field: Send + Sync;
-    /// Which values a ReLU let pass.
+    /// One bit for each value of a field: whether a ReLU let it pass.
     type Mask: Send + Sync;
-    /// A map that is a product with a frozen matrix in the end.
+    /// A map that is a product with a frozen matrix in the end, from `in` channels to `out`.
     type Affine: Send + Sync;
     /// A layer of another kind.
     type Layer: Send + Sync;
@@ -44,10 +44,11 @@ pub trait Engine: Sized + 'static {
     /// The same elements in memory of their own.
     fn copy(x: &Self::Field) -> Result<Self::Field>;
 
-    /// Adds a field of the same extent.
+    /// Adds a field of the same extent, in place.
     fn add(sum: &mut Self::Field, other: &Self::Field) -> Result<()>;
 
-    /// The map of `x`, plus `add`, then a ReLU if it is asked for; and the ReLU's mask.
+    /// The map of `x`, `(n, h, w, in)` to `(n, oh, ow, out)`, plus `add` of the output's extent, then a ReLU if it is
+    /// asked for; and the ReLU's mask, if so.
     fn affine(
         affine: &Self::Affine,
         x: &Self::Field,
@@ -55,7 +56,8 @@ pub trait Engine: Sized + 'static {
         relu: bool,
     ) -> Result<(Self::Field, Option<Self::Mask>)>;
 
-    /// The cotangent of an input of the extent `from`.
+    /// The cotangent of an input of the extent `from`, `(n, h, w, in)`, from that of the map's output,
+    /// `(n, oh, ow, out)`; then what `then` adds and gates, both of the extent `from`.
     fn affine_pullback(
         affine: &Self::Affine,
         dy: &Self::Field,
@@ -63,7 +65,8 @@ pub trait Engine: Sized + 'static {
         then: Back<Self::Field, Self::Mask>,
     ) -> Result<Self::Field>;
 
-    /// The map of `x`, its ReLU and a layer of that in one pass. Nothing where the engine has no such pass.
+    /// The map of `x`, its ReLU and a layer of that in one pass: `y` is the layer's output, the mask has the extent of
+    /// the map's. `None` where the engine has no such pass.
     fn affine_relu_layer(
         _affine: &Self::Affine,
         _x: &Self::Field,
@@ -72,10 +75,11 @@ pub trait Engine: Sized + 'static {
         Ok(None)
     }
 
-    /// The layer's output, and what its pullback needs, which may be `x` itself.
+    /// The layer's output, of the extent that the layer makes of `x`, and what its pullback needs, which may be `x`
+    /// itself.
     fn layer(layer: &Self::Layer, x: &Arc<Self::Field>) -> Result<(Self::Field, Self::Saved)>;
 
-    /// The cotangent of the layer's input.
+    /// The cotangent of the layer's input, of its extent, from that of the output; then what `then` adds and gates.
     fn layer_pullback(
         layer: &Self::Layer,
         saved: &Self::Saved,
@@ -83,12 +87,13 @@ pub trait Engine: Sized + 'static {
         then: Back<Self::Field, Self::Mask>,
     ) -> Result<Self::Field>;
 
-    /// The rectified field and its mask.
+    /// `max(x, 0)`, of the extent of `x`, and the mask of `x > 0`.
     fn relu(x: &Self::Field) -> Result<(Self::Field, Self::Mask)>;
 
-    /// Zero where the mask says inactive.
+    /// Sets a cotangent to zero where the mask says that the ReLU blocked the value, in place.
     fn gate(dy: &mut Self::Field, mask: &Self::Mask) -> Result<()>;
 
-    /// As [`Engine::gate`], with images redirected whose cotangent it would block altogether.
+    /// As [`Engine::gate`], but for images whose cotangent that would block altogether: there it lets pass what pushes
+    /// a blocked value up.
     fn redirect(dy: &mut Self::Field, mask: &Self::Mask) -> Result<()>;
 }

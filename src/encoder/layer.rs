@@ -1,4 +1,4 @@
-//! The layers of CLIP's towers that are neither maps nor ReLUs: a closed set.
+//! The layers of CLIP's towers that are neither affine maps nor ReLUs: a closed set.
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use crate::error::Result;
 
 impl Encoder {
     /// The first tap whose activations are not finite for normalised pixels `(n, 3, h, w)`, as far as an image of
-    /// this size reaches; none where all are.
+    /// this size reaches; `None` where all are finite.
     ///
     /// # Errors
     /// When the image's size does not fit the model.
@@ -30,7 +30,7 @@ impl Encoder {
     }
 }
 
-/// Whether all numbers of a tensor are.
+/// Whether every number of a tensor is finite.
 ///
 /// # Errors
 /// When memory is short.

@@ -8,7 +8,7 @@ use super::tap::{Layout, Tap};
 use crate::error::Result;
 
 /// How the elements of one image's activation are addressed by position and channel. Positions
-/// are numbered row by row; the class token of a ViT is none of them.
+/// are numbered row by row; the class token of a ViT is not one of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Positions {
     /// Rows of cells or patches.
@@ -54,7 +54,7 @@ impl Positions {
         }
     }
 
-    /// Each channel's mean over some positions, for each image of the batch.
+    /// For each image of the batch, each channel's mean over some positions: `n` rows of `channels`.
     pub fn means_over(&self, places: Range<usize>, activation: &Tensor) -> Result<Vec<Vec<f64>>> {
         let per_image = activation.elem_count() / activation.dim(0)?.max(1);
         let values: Vec<f64> = activation.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;

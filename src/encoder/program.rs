@@ -75,7 +75,7 @@ pub struct Run<E: Engine> {
 }
 
 impl<E: Engine> Run<E> {
-    /// The activation at a tap that the pass was asked for.
+    /// The activation at a tap that the pass was asked for, `(n, h, w, channels)`.
     pub fn activation(&self, tap: TapId) -> Option<&E::Field> {
         let kept = self.activations.iter().find(|(kept, _)| *kept == tap);
         kept.map(|(_, activation)| &**activation)
@@ -182,7 +182,11 @@ impl<E: Engine> Program<E> {
             && !taps.iter().any(|tap| self.tapped[tap.0] == made)
     }
 
-    /// Runs the steps that `taps` depend on. A value is dropped after its last use.
+    /// Runs the steps that `taps` depend on, from the image `(n, h, w, 3)` or, in a text tower, from tokens
+    /// `(n, tokens, 1, width)`. A value is dropped after its last use.
+    ///
+    /// # Errors
+    /// When the engine fails.
     pub fn run(&self, x: E::Field, taps: &[TapId]) -> Result<Run<E>> {
         let mut alive = Alive::<E> {
             values: vec![None; self.steps.len() + 1],

@@ -63,7 +63,7 @@ impl Tap {
         self.relu != Relu::None
     }
 
-    /// Whether it has passed one already.
+    /// Whether the activation has passed a ReLU already.
     pub fn is_rectified(&self) -> bool {
         self.relu == Relu::Behind
     }

@@ -25,15 +25,15 @@ impl Element for bf16 {}
 pub trait Float: Element + std::fmt::Debug {
     /// The end of the names of kernels for it.
     const SUFFIX: &'static str;
-    /// Whether what is finite in `f32` may not be here.
+    /// Whether a number that is finite in `f32` may not be finite in this type.
     const IS_NARROW: bool;
     #[doc(hidden)]
     const DATA_TYPE: cudaDataType;
 
-    /// Rounds to nearest.
+    /// The nearest number of this type.
     fn of(value: f32) -> Self;
 
-    /// Exactly.
+    /// The same number in `f32`, exactly.
     fn value(self) -> f32;
 }
 
@@ -122,7 +122,7 @@ impl<T: Element> Array<T> {
         Ok(array)
     }
 
-    /// A copy of elements in the host's memory; of one element where there are none.
+    /// A copy of elements in the host's memory; where there are none, an array of one element.
     ///
     /// # Errors
     /// When the device's memory is full.
@@ -178,7 +178,7 @@ impl<T: Element> Array<T> {
         self.slice.len()
     }
 
-    /// Never: an array has an element at least.
+    /// Never: an array has at least one element.
     pub fn is_empty(&self) -> bool {
         self.slice.is_empty()
     }

@@ -5,7 +5,7 @@ use pulp::{Simd, WithSimd};
 use super::bits::{active, passing};
 use crate::backend::number::Number;
 
-/// The last thing that happens to a row, with its bytes of a mask.
+/// The last step before a row is written, with its bytes of a mask.
 pub enum Last<'a> {
     /// Nothing.
     Keep,
@@ -27,7 +27,7 @@ impl Last<'_> {
     }
 }
 
-/// `row + bias + add`, then the last thing: in plain loops.
+/// `row + bias + add`, then the last step: in plain loops.
 #[inline(always)]
 pub fn finish_plain<T: Number>(row: &mut [T], bias: Option<&[T]>, add: Option<&[T]>, last: Last) {
     for values in [bias, add].into_iter().flatten() {

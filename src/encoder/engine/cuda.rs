@@ -23,9 +23,9 @@ pub struct Cuda<T>(PhantomData<T>);
 
 /// A map that is a product with a frozen matrix in the end.
 pub enum GpuAffine<T: Float> {
-    /// Over neighbourhoods.
+    /// Of the neighbourhood of each position.
     Conv(GpuConv<T>),
-    /// At each position.
+    /// Of each position by itself.
     Linear(GpuLinear<T>),
 }
 
@@ -33,7 +33,7 @@ impl<T: Float> Cuda<T> {
     /// A program of the CPU on a device.
     ///
     /// # Errors
-    /// When the device's memory is full, or cuDNN is missing that this build needs for 16 bits.
+    /// When the device's memory is full, or this build needs cuDNN for 16 bits and it is missing.
     pub fn upload<R: Real>(program: &Program<Cpu<R>>, gpu: &Arc<Gpu>) -> Result<Program<Self>> {
         program.on(
             |affine| {

@@ -18,8 +18,12 @@ fn owned<E: Engine>(field: Arc<E::Field>) -> Result<E::Field> {
 }
 
 impl<E: Engine> Program<E> {
-    /// The cotangent of the image: starts at the deepest tap with a cotangent and adds each
-    /// further one as it passes its tap.
+    /// The cotangent of the image, `(n, h, w, 3)` as [`Program::run`] read it, from cotangents at taps of that run,
+    /// each of the extent of its activation. Starts at the deepest of them and adds each further one as it passes
+    /// its tap.
+    ///
+    /// # Errors
+    /// When there is no cotangent, the run did not reach one's tap, or the engine fails.
     pub fn pullback(
         &self,
         run: &Run<E>,

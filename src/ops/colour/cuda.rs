@@ -11,7 +11,7 @@ use crate::error::Result;
 pub struct GpuColours(Array<f32>);
 
 impl GpuColours {
-    /// Of every picture.
+    /// The one matrix that all pictures share.
     ///
     /// # Errors
     /// When the device's memory is full.
@@ -36,7 +36,7 @@ impl GpuColours {
         Ok(rgb)
     }
 
-    /// The cotangent of the planes from RGB and its cotangent.
+    /// The cotangent of the planes, `(images, 3, pixels)`, from RGB and its cotangent.
     pub fn pullback(
         &self,
         (rgb, drgb): (&Array<f32>, &Array<f32>),

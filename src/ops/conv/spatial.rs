@@ -11,7 +11,7 @@ use crate::backend::mask::Mask;
 use crate::backend::threads::get_or_make;
 use crate::ops::linear::{Back, Forward};
 
-/// Positions from which on F(4x4, 3x3) is faster than what else there is.
+/// Positions from which on F(4x4, 3x3) is faster than the other methods.
 const LARGE_POSITIONS: usize = 144;
 
 /// Positions and input channels from which on F(2x2, 3x3) is faster than patches.

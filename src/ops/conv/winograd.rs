@@ -4,7 +4,7 @@
 //! F(4x4, 3x3): the input is cut into tiles of 6x6 positions that overlap by two; a tile `d` of
 //! each channel becomes `V = B^T d B`, the filter `g` became `U = G g G^T` beforehand. For each of
 //! the 36 elements of a tile the sum over channels is one product of matrices, and the 4x4 outputs
-//! of a tile are `A^T M A`: 36 multiplications for 144. F(2x2, 3x3) has 16 for 36, wastes less at the
+//! of a tile are `A^T M A`: 36 multiplications instead of 144. F(2x2, 3x3) has 16 instead of 36, wastes less at the
 //! edges of small fields, and its filters are half as large. The pullback is the same convolution
 //! with the filters turned by 180 degrees and inputs and outputs swapped.
 //!
@@ -92,7 +92,7 @@ impl<T: Real, const IN: usize, const OUT: usize> Winograd<T, IN, OUT> {
     }
 }
 
-/// The convolution, and the mask of its ReLU, which is empty of meaning where there is none.
+/// The convolution, and the mask of its ReLU; where there is no ReLU the mask means nothing.
 fn run<T: Real, const IN: usize, const OUT: usize>(
     x: &Field<T>,
     filters: &[Packed<T>],

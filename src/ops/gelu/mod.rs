@@ -67,8 +67,8 @@ impl Gelu {
         y
     }
 
-    /// `dx = dy * f'(x)`, from the pre-activation `x`. Where nothing comes back nothing goes on, whatever `x` is: a unit
-    /// that overflows is no matter to the others.
+    /// `dx = dy * f'(x)`, from the pre-activation `x`. Where `dy` is 0 so is `dx`, whatever `x` is: a unit that
+    /// overflows does not disturb the others.
     pub fn pullback<T: Real>(self, x: &Field<T>, dy: &Field<T>) -> Field<T> {
         let width = x.extent.channels;
         let mut dx = Field::any(x.extent);

@@ -29,7 +29,7 @@ pub struct LayerNorm<T: Real> {
 pub struct Saved<T: Real> {
     /// `(x - mean) / sqrt(var + eps)`.
     normalised: Field<T>,
-    /// `1 / sqrt(var + eps)`, one a row.
+    /// `1 / sqrt(var + eps)` of each row.
     inverse_deviation: Buffer<T>,
 }
 
@@ -79,7 +79,7 @@ impl<T: Real> LayerNorm<T> {
         (y, saved)
     }
 
-    /// With `e = g * dy` and `z` the normalised input,
+    /// The cotangent of the rows, of their extent: with `e = g * dy` and `z` the normalised input,
     /// `dx = (e - mean(e) - z * mean(e * z)) / sqrt(var + eps)`.
     pub fn pullback(&self, saved: &Saved<T>, dy: &Field<T>) -> Field<T> {
         let width = self.gain.len();

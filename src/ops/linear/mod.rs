@@ -26,7 +26,7 @@ pub struct Forward<'a, T: Real> {
 
 /// What happens to a pullback's result before it is stored, with a device's fields `F` and masks `M`.
 pub struct Back<'a, F, M = Mask> {
-    /// The cotangent that the same value has got from elsewhere: added.
+    /// Added: the cotangent that the same value has already got from elsewhere.
     pub add: Option<&'a F>,
     /// The ReLU that made the value: zero where it was inactive.
     pub gate: Option<&'a M>,
@@ -115,7 +115,7 @@ impl<T: Real> Linear<T> {
         self.bias.as_deref()
     }
 
-    /// Numbers that a row gets.
+    /// How many channels the map makes.
     pub fn outputs(&self) -> usize {
         self.weight.outputs()
     }
@@ -135,7 +135,7 @@ impl<T: Real> Linear<T> {
         (y, mask)
     }
 
-    /// `dx = dy . W`.
+    /// `dx = dy . W`: the cotangent of the input, `(n, h, w, in)`, from that of the output, `(n, h, w, out)`.
     pub fn pullback(&self, dy: &Field<T>, then: Back<Field<T>>) -> Field<T> {
         let mut dx = Field::any(dy.extent.with_channels(self.weight.depth()));
         let weight = get_or_make(&self.transposed, || self.weight.transposed());

@@ -6,7 +6,7 @@ use crate::backend::cuda::{Float, GpuField, GpuMask, Grid};
 use crate::backend::field::Extent;
 use crate::error::Result;
 
-/// To `height / k` and `width / k`.
+/// `(n, h, w, channels)` to `(n, h / k, w / k, channels)`.
 pub fn forward<T: Float>(x: &GpuField<T>, window: usize) -> Result<GpuField<T>> {
     let (gpu, of) = (x.gpu(), x.extent);
     let mut y = GpuField::any(gpu, pooled(of, window))?;

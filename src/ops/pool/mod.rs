@@ -21,7 +21,7 @@ fn share<T: Real>(window: usize) -> T {
     T::of(1.0 / (window * window) as f64)
 }
 
-/// To `height / k` and `width / k`.
+/// `(n, h, w, channels)` to `(n, h / k, w / k, channels)`.
 pub fn forward<T: Real>(x: &Field<T>, window: usize) -> Field<T> {
     let (from, channels) = (x.extent, x.extent.channels);
     let mut y = Field::any(pooled(from, window));

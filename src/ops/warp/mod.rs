@@ -1,4 +1,4 @@
-//! One affine map an image, bilinear sampling, and the encoder's normalisation, in one pass.
+//! For each image one affine map, bilinear sampling, and the encoder's normalisation, in one pass.
 //!
 //! Coordinates are in pixels relative to the centre of a plane; the centre of pixel `(y, x)` is
 //! at `(x + 1/2 - w/2, y + 1/2 - h/2)`. The output pixel at `p` reads the source at `A p + t`,

@@ -1,4 +1,4 @@
-//! The layers that are no products, on a GPU.
+//! The layers that are not affine maps, on a GPU.
 
 use std::sync::Arc;
 

@@ -8,15 +8,17 @@
 //! | any other, its windows overlap | | | `f16`, `bf16` | its patches | cuDNN's |
 //! | any other | | | | its patches | the same |
 //!
-//! Forward and back are made by the same method, and the batch has no say, so that a picture's bytes do not depend on it.
+//! Forward and back are made by the same method, and the batch has no say, so that a picture's bytes do not depend on
+//! it.
 //!
-//! Nothing of it was measured yet: `cargo bench --features cuda --bench cuda` (or `cudnn`) times all methods of every 3x3
-//! convolution side by side. The table follows `kernels/roofline.py` at 32 images. It has Winograd's transforms
-//! where they are counted to take less time than patches: products between the transforms are in `f32` without tensor
+//! None of it has been measured yet: `cargo bench --features cuda --bench cuda` (or `cudnn`) times all methods of every
+//! 3x3 convolution side by side. The table follows `kernels/roofline.py` at 32 images. It has Winograd's transforms
+//! where they are estimated to take less time than patches: products between the transforms are in `f32` without tensor
 //! cores, those of patches of 16-bit numbers are with them, and nine times the field is moved for either. cuDNN gathers
-//! patches while it multiplies, with tensor cores: it moves the field once, and is counted to take the least of 16-bit
-//! numbers everywhere; in `f32` it multiplies as often as patches do. Where windows do not overlap nothing is gathered
-//! twice. Small fields of `f32` go through patches as they do on the CPU, whose pictures ours are compared with.
+//! patches while it multiplies, with tensor cores: it moves the field once, and is estimated to take the least time of
+//! 16-bit numbers everywhere; in `f32` it multiplies as often as patches do. Where windows do not overlap nothing is
+//! gathered twice. Small fields of `f32` go through patches as they do on the CPU, whose pictures ours are compared
+//! with.
 
 use crate::backend::cuda::Float;
 use crate::ops::conv::WINOGRAD_CHANNELS;
@@ -25,7 +27,7 @@ use crate::ops::conv::kernel::Window;
 /// Positions of an image from which on Winograd's filtering can be worth its transforms.
 const WINOGRAD_POSITIONS: usize = 144;
 
-/// Input channels from which on patches of 16-bit numbers are counted to be faster.
+/// Input channels from which on patches of 16-bit numbers are estimated to be faster.
 const NARROW_PATCHES_CHANNELS: usize = 128;
 
 /// How a convolution that is not 1x1 is computed on a GPU.

@@ -25,8 +25,8 @@ pub struct GpuWindowed<T: Float> {
 }
 
 impl<T: Float> GpuWindowed<T> {
-    /// Where the size of a field has no say, what is needed is uploaded, and a library that is missing found out,
-    /// at once; else when it is first used.
+    /// Where one method serves fields of every size, uploads what it needs at once, so that a missing library is
+    /// noticed here; otherwise each method's part is uploaded when it is first used.
     pub(super) fn new(
         kernel: Kernel<f32>,
         only: Option<GpuMethod>,
