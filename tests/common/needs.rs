@@ -29,12 +29,14 @@ pub enum Need {
     Terminal,
     /// A second file system.
     SharedMemory,
+    /// Vectors of eight numbers with fused multiply-adds, for which pictures were written down.
+    Lanes,
     /// A file system of its own for one process, as Linux gives it to users.
     Mounts,
 }
 
 /// All of them.
-pub const NEEDS: [Need; 11] = [
+pub const NEEDS: [Need; 12] = [
     Need::Browser,
     Need::Slurm,
     Need::Pandas,
@@ -46,6 +48,7 @@ pub const NEEDS: [Need; 11] = [
     Need::Terminal,
     Need::SharedMemory,
     Need::Mounts,
+    Need::Lanes,
 ];
 
 /// What Chromium and its relatives are called.
@@ -90,6 +93,7 @@ impl Need {
             Self::Groff => "man pages as troff sets them",
             Self::Terminal => "the progress of a download on a terminal",
             Self::SharedMemory => "outputs on another file system",
+            Self::Lanes => "pictures, pixel by pixel",
             Self::Mounts => "a disk that is full",
         }
     }
@@ -107,6 +111,7 @@ impl Need {
             Self::Groff => "apt-get install groff".to_owned(),
             Self::Terminal => "apt-get install bsdutils".to_owned(),
             Self::SharedMemory => format!("Linux with {SHARED_MEMORY}"),
+            Self::Lanes => "an x86-64 processor with AVX2 and FMA, without AVX-512".to_owned(),
             Self::Mounts => "Linux that lets users mount in a namespace of theirs".to_owned(),
         }
     }
@@ -134,6 +139,7 @@ impl Need {
                 let is_there = Path::new(SHARED_MEMORY).is_dir();
                 (!is_there).then(|| format!("no {SHARED_MEMORY}"))
             }
+            Self::Lanes => (!has_lanes()).then(|| "another processor".to_owned()),
             Self::Mounts => {
                 let line = ["sh", "-c", "mount -t tmpfs none /mnt"];
                 let may = succeeds(
@@ -167,6 +173,21 @@ impl Need {
         std::io::stderr().write_all(line.as_bytes()).unwrap();
         false
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_lanes() -> bool {
+    let has = [
+        is_x86_feature_detected!("avx2"),
+        is_x86_feature_detected!("fma"),
+        !is_x86_feature_detected!("avx512f"),
+    ];
+    has == [true; 3]
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_lanes() -> bool {
+    false
 }
 
 /// Whether a program runs and ends well.
