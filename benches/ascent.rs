@@ -80,11 +80,11 @@ fn ascents(criterion: &mut Criterion) {
             checkpoints: Vec::new(),
         };
         let jobs: Vec<Job> = (0..units)
-            .map(|unit| Job {
-                objective: format!("layer4.0.sum:{unit}")
-                    .parse()
-                    .expect("an objective"),
-                key: Key::new(0, unit.to_string(), 0),
+            .map(|unit| {
+                let objective = format!("layer4.0.sum:{unit}").parse();
+                let key = Key::new(0, unit.to_string(), 0);
+                Job::new(&objective.expect("an objective"), &model.encoder, key)
+                    .expect("a unit of the model")
             })
             .collect();
         group.throughput(Throughput::Elements(units));

@@ -2,33 +2,39 @@
 //! transforms.
 
 pub mod adam;
+mod batch;
 mod check;
+mod climber;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 pub mod digits;
+pub mod engine;
 pub mod groups;
+mod look;
+mod plan;
 pub mod quality;
 mod spectrum;
-mod view;
+mod viewport;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use serde::Serialize;
 
-use crate::backend::cpu::Elements as Slice;
+use crate::backend::cpu::Real;
 use crate::backend::threads::map_images;
-use crate::encoder::layer::Rules;
-use crate::error::Result;
+use crate::encoder::engine::Cpu;
+use crate::encoder::program::Program;
+use crate::encoder::{Encoder, Visit};
+use crate::error::{Error, Kind, Result};
 use crate::model::Model;
 use crate::objective::{Bound, Objective};
 use crate::param::{Basis, Parameterisation};
-use crate::seed::{Key, Purpose};
-use crate::transform::{Transform, sample};
-use adam::Adam;
-use check::{Measured, Reached, overflowed};
+use crate::seed::Key;
+use crate::transform::Transform;
+use batch::Batch;
 use quality::Seen;
-pub use view::View;
 
 /// What all images of a batch share.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,15 +59,34 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct Job {
     /// What it climbs.
-    pub objective: Objective,
+    pub objective: Arc<Bound>,
+    /// How that is spelled.
+    pub spelling: String,
     /// Where its randomness comes from.
     pub key: Key,
+}
+
+impl Job {
+    /// An image that climbs an objective of a model with this encoder.
+    ///
+    /// # Errors
+    /// When the objective does not fit the model.
+    pub fn new(objective: &Objective, encoder: &Encoder, key: Key) -> Result<Self> {
+        Ok(Self {
+            objective: Arc::new(Bound::new(objective, encoder)?),
+            spelling: objective.to_string(),
+            key,
+        })
+    }
 }
 
 /// Follows an ascent and may end it.
 pub trait Watch: Sync {
     /// Called now and then with the number of steps that all images have done, in the end with all steps.
     fn stepped(&self, _steps_done: usize) {}
+
+    /// Is told of what went wrong without ending the ascent.
+    fn warn(&self, _message: &str) {}
 
     /// Whether to stop before the next step of any image; what is done is kept. Once it is so, it stays so.
     fn should_stop(&self) -> bool {
@@ -111,22 +136,6 @@ fn steps_in(time: Duration, step: Duration) -> usize {
     (steps as usize).max(1)
 }
 
-struct Climber<'a> {
-    model: &'a Model,
-    settings: &'a Settings,
-    parameterisation: &'a Parameterisation,
-    key: Key,
-    spelling: String,
-    objective: Bound,
-    view: View,
-    parameters: Tensor,
-    adam: Adam,
-    checkpoints: Vec<(usize, Tensor)>,
-    trace: Trace,
-    reached: Reached,
-    steps_done: usize,
-}
-
 /// Runs the ascents of all jobs in step; one that fails does not stop the others. Where `watch` stops them,
 /// some may have done more steps than others.
 pub fn ascend(
@@ -135,150 +144,76 @@ pub fn ascend(
     jobs: &[Job],
     watch: &dyn Watch,
 ) -> Vec<Result<Rendered>> {
-    let parameterisation = Parameterisation::new(settings.basis, settings.size);
-    let start = Instant::now();
-    let mut climbers: Vec<Result<Climber>> = jobs
-        .iter()
-        .map(|job| Climber::new(model, settings, &parameterisation, job))
-        .collect();
-    let (mut steps_done, mut round) = (0, 1);
-    while steps_done < settings.steps && climbers.iter().any(Result::is_ok) {
-        let begun = Instant::now();
-        let steps = steps_done..settings.steps.min(steps_done + round);
-        let climb = |_, slot: &mut Result<Climber>| {
-            if let Ok(climber) = slot
-                && let Err(error) = climber.climb(steps.end, start, watch)
-            {
-                *slot = Err(error);
-            }
-        };
-        let mut slots: Vec<_> = climbers.iter_mut().collect();
-        if steps_done == 0 {
-            // By itself, so that all threads pack the weights that it is the first to need.
-            map_images(slots.drain(..1).collect(), climb);
-        }
-        map_images(slots, climb);
-        if watch.should_stop() {
-            break;
-        }
-        round = steps_in(ROUND, begun.elapsed() / steps.len() as u32);
-        steps_done = steps.end;
-        watch.stepped(steps_done);
-    }
-    climbers
-        .into_iter()
-        .map(|climber| climber?.finish())
-        .collect()
+    model.encoder.visit(Rounds {
+        model,
+        settings,
+        jobs,
+        watch,
+    })
 }
 
-impl<'a> Climber<'a> {
-    fn new(
-        model: &'a Model,
-        settings: &'a Settings,
-        parameterisation: &'a Parameterisation,
-        job: &Job,
-    ) -> Result<Self> {
-        let objective = Bound::new(&job.objective, &model.encoder)?;
-        let mut stream = job.key.stream(Purpose::Initial, 0);
-        let parameters = parameterisation.initial(&mut stream, model.encoder.dtype())?;
-        Ok(Self {
+/// The CPU's way: images alone on threads, which wait for each other after every round of steps.
+struct Rounds<'a> {
+    model: &'a Model,
+    settings: &'a Settings,
+    jobs: &'a [Job],
+    watch: &'a dyn Watch,
+}
+
+impl Visit for Rounds<'_> {
+    type Output = Vec<Result<Rendered>>;
+
+    fn visit<T: Real>(self, program: &Program<Cpu<T>>) -> Self::Output {
+        let Self {
             model,
             settings,
-            parameterisation,
-            key: job.key.clone(),
-            spelling: job.objective.to_string(),
-            view: View::new(model, settings.size, objective.taps()),
-            objective,
-            adam: Adam::new(&parameters, settings.learning_rate)?,
-            parameters,
-            checkpoints: Vec::new(),
-            trace: Trace::default(),
-            reached: Reached::default(),
-            steps_done: 0,
-        })
-    }
-
-    /// Does the steps that are left until `end`, or until it is stopped.
-    fn climb(&mut self, end: usize, start: Instant, watch: &dyn Watch) -> Result<()> {
-        while self.steps_done < end && !watch.should_stop() {
-            self.step(start)?;
-        }
-        Ok(())
-    }
-
-    fn step(&mut self, start: Instant) -> Result<()> {
-        let step = self.steps_done;
-        let image = self.parameterisation.image(&self.parameters)?;
-        let mut stream = self.key.stream(Purpose::Transform, step as u64);
-        let sampling = sample(
-            &self.settings.transforms,
-            self.settings.size,
-            self.view.side(),
-            &mut stream,
-        );
-        let warp = self.view.warp(sampling);
-        let input = warp.forward(&image)?;
-        let pass = self.model.encoder.forward(&input, self.objective.taps())?;
-        let evaluation = self
-            .objective
-            .evaluate(&self.model.encoder, &pass, Some(&image))?;
-        let rules = Rules {
-            redirect_relu: step < self.settings.redirect_steps,
+            jobs,
+            watch,
+        } = self;
+        let parameterisation = Arc::new(Parameterisation::new(settings.basis, settings.size));
+        let start = Instant::now();
+        let batch = |job| {
+            let on = (&(), program);
+            Batch::<Cpu<T>>::new(model, on, settings, &parameterisation, &[job], ())
         };
-        let mut gradient = image.zeros_like()?;
-        if !evaluation.at_taps.is_empty() {
-            let dx = pass.pullback(&evaluation.at_taps, rules)?;
-            gradient = warp.pullback(&dx, self.settings.size, self.settings.size)?;
+        let mut batches: Vec<Result<Batch<Cpu<T>>>> = jobs.iter().map(batch).collect();
+        let is_climbing =
+            |batch: &Result<Batch<Cpu<T>>>| batch.as_ref().is_ok_and(Batch::is_climbing);
+        let (mut steps_done, mut round) = (0, 1);
+        while steps_done < settings.steps && batches.iter().any(is_climbing) {
+            let begun = Instant::now();
+            let steps = steps_done..settings.steps.min(steps_done + round);
+            let climb = |_, slot: &mut Result<Batch<Cpu<T>>>| {
+                if let Ok(batch) = slot
+                    && let Err(error) = batch.climb(steps.end, start, watch)
+                {
+                    *slot = Err(error);
+                }
+            };
+            let mut slots: Vec<_> = batches.iter_mut().collect();
+            if steps_done == 0 {
+                // By itself, so that all threads pack the weights that it is the first to need.
+                map_images(slots.drain(..1).collect(), climb);
+            }
+            map_images(slots, climb);
+            if watch.should_stop() {
+                break;
+            }
+            round = steps_in(ROUND, begun.elapsed() / steps.len() as u32);
+            steps_done = steps.end;
+            watch.stepped(steps_done);
         }
-        let norm_of_units = norm(&gradient)?;
-        if let Some(penalty) = evaluation.at_image {
-            gradient = (gradient + penalty)?;
-        }
-        let gradient_norm = norm(&gradient)?;
-        let measured = Measured {
-            value: evaluation.value,
-            norm_of_units,
-            norm: gradient_norm,
+        let finish = |batch: Result<Batch<Cpu<T>>>| match batch {
+            Ok(batch) => batch.finish(start).pop().unwrap_or_else(|| Err(lost())),
+            Err(error) => Err(error),
         };
-        let (objective, encoder) = (&self.objective, &self.model.encoder);
-        let checked = measured.check(step, &self.spelling, objective, encoder, self.settings);
-        if let Err(error) = checked {
-            return Err(match encoder.overflow(&input)? {
-                Some(tap) => overflowed(&error, tap),
-                None => error,
-            });
-        }
-        self.reached.see(step, measured, objective, self.settings);
-        self.trace.objective.push(evaluation.value as f32);
-        self.trace.gradient_norm.push(gradient_norm as f32);
-        let gradient = self.parameterisation.pullback(&image, &gradient)?;
-        self.parameters = self.adam.ascend(&self.parameters, &gradient)?;
-        if self.settings.checkpoints.contains(&(step + 1)) {
-            let image = self.parameterisation.image(&self.parameters)?;
-            self.checkpoints.push((step + 1, image));
-        }
-        self.trace.seconds.push(start.elapsed().as_secs_f32());
-        self.steps_done += 1;
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Rendered> {
-        Ok(Rendered {
-            image: self.parameterisation.image(&self.parameters)?,
-            checkpoints: self.checkpoints,
-            trace: self.trace,
-            steps_done: self.steps_done,
-            seen: None,
-            reached: self.reached.answer(),
-        })
+        batches.into_iter().map(finish).collect()
     }
 }
 
-/// The Euclidean norm, summed in `f64`; not finite when an element is not.
-fn norm(x: &Tensor) -> Result<f64> {
-    let x = x.to_dtype(DType::F64)?.contiguous()?;
-    let squares = Slice::<f64>::of(&x)?.iter().map(|x| x * x).sum::<f64>();
-    Ok(squares.sqrt())
+/// A defect: what was to be there is not.
+fn lost() -> Error {
+    Error::new(Kind::Internal, "a batch lost a picture or an activation")
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ use engine::Cpu;
 #[cfg(feature = "cuda")]
 use engine::cuda::Cuda;
 use pass::Kept;
-pub use pass::Pass;
+pub use pass::{AnyField, Pass};
 use program::Program;
 use tap::{Layout, Tap, TapId, canonical};
 use weights::Weights;
@@ -143,6 +143,14 @@ impl Encoder {
         }
     }
 
+    /// Does something with the program that computes the encoder on the CPU.
+    pub fn visit<V: Visit>(&self, visitor: V) -> V::Output {
+        match &self.program {
+            Precision::Single(program) => visitor.visit(program),
+            Precision::Double(program) => visitor.visit(program),
+        }
+    }
+
     /// The weights that lead into a tap's units, `(units, inputs)`, batch normalisation folded in: of the
     /// affine map that makes them (before a ReLU, an activation or pooling), and beside it of the map
     /// that makes a residual sum's other part, where there is one. `None` where no map makes them.
@@ -241,4 +249,13 @@ fn build<T: Real>(
         Vision::ResNet(shape) => resnet::build(shape, architecture, weights),
         Vision::Vit(shape) => vit::build(shape, architecture, weights),
     }
+}
+
+/// What is done with an encoder's program, whatever element type it computes in.
+pub trait Visit {
+    /// What comes of it.
+    type Output;
+
+    /// Is called with the program.
+    fn visit<T: Real>(self, program: &Program<Cpu<T>>) -> Self::Output;
 }

@@ -1,75 +1,41 @@
 //! Objectives: what an ascent makes larger. Values with an algebra and a spelling:
 //! `layer4.2.sum:12 + 0.5*layer4.2.sum:40 - 0.1*tv`.
 
+mod at_tap;
 mod bound;
 mod direction;
+mod l2;
 mod list;
+mod on_canvas;
 mod parse;
-mod penalty;
+mod position;
 #[cfg(feature = "cuda")]
-mod reading;
+mod table;
 mod term;
+mod tv;
+mod unit;
 mod units;
 
 pub use bound::{Bound, Evaluation};
+pub use direction::Direction;
 pub use list::{Asked, parse_units};
+pub use position::Position;
 #[cfg(feature = "cuda")]
-pub use reading::{Reading, What};
+pub use table::Table;
+pub use term::Term;
+pub use unit::Unit;
 pub use units::{Activity, UnitRead};
 
 use std::fmt;
 use std::ops::{Add, Mul, Neg, Sub};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Which positions of an activation a unit is read at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Position {
-    /// The mean over all positions; for a ViT over the patch tokens, without the class token.
-    Mean,
-    /// The centre; of an even number the one right of and below it, as in lucid.
-    Centre,
-    /// One cell or patch, by row and column from the top left.
-    Cell {
-        /// From 0 at the top.
-        row: usize,
-        /// From 0 at the left.
-        column: usize,
-    },
-}
-
-/// A quantity that can be read off an image.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Quantity {
-    /// One unit's activation.
-    Unit {
-        /// The tap's canonical name; `None` is the model's default tap.
-        tap: Option<String>,
-        /// The channel.
-        unit: usize,
-        /// Where.
-        position: Position,
-    },
-    /// The mean over positions of `dot(a, v) * max(0.1, cos(a, v))^power` (lucid's `direction`).
-    Direction {
-        /// The tap's canonical name.
-        tap: String,
-        /// An `.npy` or `.safetensors` file with one vector.
-        file: PathBuf,
-        /// 0 for the plain dot product.
-        power: u32,
-    },
-    /// The mean of `(x - 0.5)^2` over the RGB image (the penalty of Goh et al. 2021).
-    L2,
-    /// The mean absolute difference between neighbouring pixels of the RGB image.
-    Tv,
-}
-
-/// A weighted sum of quantities.
+/// A weighted sum of terms.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
-    terms: Vec<(f32, Quantity)>,
+    terms: Vec<(f32, Term)>,
 }
 
 /// A term that reads a unit of a named tap.
@@ -92,27 +58,30 @@ impl UnitTerm<'_> {
 
 impl Objective {
     /// The terms with their weights.
-    pub fn terms(&self) -> &[(f32, Quantity)] {
+    pub fn terms(&self) -> &[(f32, Term)] {
         &self.terms
     }
 
     /// The objective of one unit at one tap.
-    pub fn unit(tap: Option<String>, unit: usize, position: Position) -> Self {
-        Quantity::Unit {
+    pub fn unit(tap: Option<String>, channel: usize, position: Position) -> Self {
+        Term::Unit(Unit {
             tap,
-            unit,
+            channel,
             position,
-        }
+        })
         .into()
+    }
+
+    fn units_mut(&mut self) -> impl Iterator<Item = &mut Unit> {
+        let terms = self.terms.iter_mut();
+        terms.filter_map(|(_, term)| term.as_unit_mut())
     }
 
     /// The same objective with the tap of every bare unit written out.
     #[must_use]
     pub fn with_default_tap(mut self, default: &str) -> Self {
-        for (_, quantity) in &mut self.terms {
-            if let Quantity::Unit { tap, .. } = quantity {
-                tap.get_or_insert_with(|| default.to_owned());
-            }
+        for unit in self.units_mut() {
+            unit.tap.get_or_insert_with(|| default.to_owned());
         }
         self
     }
@@ -121,8 +90,8 @@ impl Objective {
     /// change their sign.
     #[must_use]
     pub fn suppressing(mut self) -> Self {
-        for (weight, quantity) in &mut self.terms {
-            if !matches!(quantity, Quantity::L2 | Quantity::Tv) {
+        for (weight, term) in &mut self.terms {
+            if !term.is_penalty() {
                 *weight = -*weight;
             }
         }
@@ -132,47 +101,35 @@ impl Objective {
     /// The same objective of another channel: every term that reads a unit reads this one.
     #[must_use]
     pub fn of_channel(mut self, channel: usize) -> Self {
-        for (_, quantity) in &mut self.terms {
-            if let Quantity::Unit { unit, .. } = quantity {
-                *unit = channel;
-            }
+        for unit in self.units_mut() {
+            unit.channel = channel;
         }
         self
     }
 
-    /// The files that directions are read from.
+    /// The files that terms read.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.terms
-            .iter()
-            .filter_map(|(_, quantity)| match quantity {
-                Quantity::Direction { file, .. } => Some(file.as_path()),
-                _ => None,
-            })
+        self.terms.iter().filter_map(|(_, term)| term.file())
     }
 
     /// The first term that reads a unit of a named tap.
     pub fn first_unit(&self) -> Option<UnitTerm<'_>> {
-        self.terms
-            .iter()
-            .find_map(|(weight, quantity)| match quantity {
-                Quantity::Unit {
-                    tap: Some(tap),
-                    unit,
-                    ..
-                } => Some(UnitTerm {
-                    weight: *weight,
-                    tap,
-                    channel: *unit,
-                }),
-                _ => None,
+        let mut terms = self.terms.iter();
+        terms.find_map(|(weight, term)| {
+            let unit = term.as_unit()?;
+            Some(UnitTerm {
+                weight: *weight,
+                tap: unit.tap.as_deref()?,
+                channel: unit.channel,
             })
+        })
     }
 }
 
-impl From<Quantity> for Objective {
-    fn from(quantity: Quantity) -> Self {
+impl From<Term> for Objective {
+    fn from(term: Term) -> Self {
         Self {
-            terms: vec![(1.0, quantity)],
+            terms: vec![(1.0, term)],
         }
     }
 }
@@ -213,41 +170,9 @@ impl Mul<f32> for Objective {
     }
 }
 
-impl fmt::Display for Quantity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unit {
-                tap,
-                unit,
-                position,
-            } => {
-                if let Some(tap) = tap {
-                    write!(f, "{tap}:")?;
-                }
-                write!(f, "{unit}")?;
-                match position {
-                    Position::Mean => Ok(()),
-                    Position::Centre => write!(f, "@centre"),
-                    Position::Cell { row, column } => write!(f, "@{row},{column}"),
-                }
-            }
-            Self::Direction {
-                tap,
-                file,
-                power: 0,
-            } => write!(f, "direction({tap}, {})", file.display()),
-            Self::Direction { tap, file, power } => {
-                write!(f, "direction({tap}, {}, {power})", file.display())
-            }
-            Self::L2 => f.write_str("l2"),
-            Self::Tv => f.write_str("tv"),
-        }
-    }
-}
-
 impl fmt::Display for Objective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (weight, quantity)) in self.terms.iter().enumerate() {
+        for (index, (weight, term)) in self.terms.iter().enumerate() {
             let sign = match (index, weight.is_sign_negative()) {
                 (0, false) => "",
                 (0, true) => "-",
@@ -258,7 +183,7 @@ impl fmt::Display for Objective {
             if weight.abs() != 1.0 {
                 write!(f, "{}*", weight.abs())?;
             }
-            write!(f, "{quantity}")?;
+            write!(f, "{term}")?;
         }
         Ok(())
     }

@@ -196,11 +196,12 @@ impl Recipe {
     }
 
     /// The image to be made.
-    pub fn job(&self) -> Job {
-        Job {
-            objective: self.objective.clone(),
-            key: Key::new(self.seed, self.objective.to_string(), self.variant),
-        }
+    ///
+    /// # Errors
+    /// When the objective does not fit the model.
+    pub fn job(&self, model: &Model) -> Result<Job> {
+        let key = Key::new(self.seed, self.objective.to_string(), self.variant);
+        Job::new(&self.objective, &model.encoder, key)
     }
 
     /// The recipe as it is written into a PNG.

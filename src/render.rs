@@ -40,6 +40,7 @@ struct Climb {
 pub struct Climbed<'a> {
     renderer: &'a Renderer<'a>,
     asked: Recipe,
+    job: Job,
     rendered: Rendered,
     climb: Climb,
 }
@@ -115,27 +116,33 @@ impl<'a> Renderer<'a> {
     /// Runs the ascents of a batch in step; results come in the order of the recipes. Recipes that
     /// differ in more than objective, seed and variant climb apart.
     pub fn climb(&self, batch: &[&Recipe], watch: &dyn Watch) -> Vec<Result<Climbed<'_>>> {
-        let by_settings = batch.iter().enumerate();
-        let by_settings = by_settings.map(|(index, recipe)| (recipe.settings(), index));
+        let mut by_settings = Vec::with_capacity(batch.len());
         let mut results: Vec<(usize, Result<Climbed>)> = Vec::with_capacity(batch.len());
+        for (index, recipe) in batch.iter().enumerate() {
+            match recipe.job(self.model) {
+                Ok(job) => by_settings.push((recipe.settings(), (index, job))),
+                Err(error) => results.push((index, Err(error))),
+            }
+        }
         for (settings, members) in grouped(by_settings) {
-            let jobs: Vec<Job> = members.iter().map(|&index| batch[index].job()).collect();
+            let (members, jobs): (Vec<usize>, Vec<Job>) = members.into_iter().unzip();
             let start = Instant::now();
             let rendered = self.machine.ascend(&settings, &jobs, watch);
             let climb = Climb {
                 seconds: start.elapsed().as_secs_f64() / jobs.len() as f64,
                 batch: jobs.len(),
             };
-            let climbed = |(index, rendered): (usize, Result<Rendered>)| {
+            let climbed = members.into_iter().zip(jobs).zip(rendered);
+            results.extend(climbed.map(|((index, job), rendered)| {
                 let climbed = rendered.map(|rendered| Climbed {
                     renderer: self,
                     asked: batch[index].clone(),
+                    job,
                     rendered,
                     climb,
                 });
                 (index, climbed)
-            };
-            results.extend(members.into_iter().zip(rendered).map(climbed));
+            }));
         }
         results.sort_by_key(|(index, _)| *index);
         results.into_iter().map(|(_, result)| result).collect()

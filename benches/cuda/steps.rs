@@ -32,9 +32,11 @@ fn settings(size: usize, steps: usize) -> Settings {
 fn jobs(model: &Model, units: usize) -> Vec<Job> {
     let tap = &model.encoder.tap(model.encoder.default_tap()).name;
     (0..units)
-        .map(|unit| Job {
-            objective: format!("{tap}:{unit}").parse().expect("an objective"),
-            key: Key::new(0, unit.to_string(), 0),
+        .map(|unit| {
+            let objective = format!("{tap}:{unit}").parse();
+            let key = Key::new(0, unit.to_string(), 0);
+            Job::new(&objective.expect("an objective"), &model.encoder, key)
+                .expect("a unit of the model")
         })
         .collect()
 }

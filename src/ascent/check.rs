@@ -1,4 +1,4 @@
-//! What no ascent may go on with, and what makes its picture none.
+//! When an ascent has to end, and whether its picture shows its units.
 
 use super::Settings;
 use super::digits::three;
@@ -8,7 +8,7 @@ use crate::error::{Error, Result, bail};
 use crate::objective::Bound;
 
 /// What a step measured of one image.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Measured {
     /// The objective.
     pub value: f64,

@@ -1,14 +1,4 @@
-//! The ascent on a GPU: a whole batch at once, everything on the device. What goes there in a step are
-//! the drawn transforms, a few numbers an image; what comes back, every `READ_EVERY` steps, are the
-//! scalars of the trace.
-
-mod adam;
-mod batch;
-mod look;
-mod measure;
-mod scales;
-mod stepper;
-mod terms;
+//! The ascent on a GPU: whole batches at once, everything on the device.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,21 +6,19 @@ use std::time::Instant;
 use candle_core::Tensor;
 use half::{bf16, f16};
 
-use super::check::Reached;
+use super::batch::Batch;
+use super::engine::cuda::Launcher;
 use super::groups::grouped;
-use super::{Job, Rendered, Settings, Trace, Watch};
+use super::quality::see;
+use super::{Job, Rendered, Settings, Watch, lost};
 use crate::backend::cuda::{Float, Gpu};
 use crate::device::Dtype;
 use crate::encoder::engine::cuda::Cuda;
 use crate::encoder::program::Program;
-use crate::encoder::tap::TapId;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::objective::Bound;
-use batch::Batch;
-
-/// Steps after which the trace is read, and an ascent that went wrong is found out.
-const READ_EVERY: usize = 16;
+use crate::param::Parameterisation;
 
 /// A model on a device.
 pub struct GpuModel<'a> {
@@ -83,116 +71,111 @@ impl<'a> GpuModel<'a> {
         jobs: &[Job],
         watch: &dyn Watch,
     ) -> Vec<Result<Rendered>> {
+        let parameterisation = Arc::new(Parameterisation::new(settings.basis, settings.size));
+        let by_taps = jobs.iter().enumerate();
+        let by_taps = by_taps.map(|(index, job)| (job.objective.taps(), (index, job)));
         let mut results: Vec<Option<Result<Rendered>>> = jobs.iter().map(|_| None).collect();
-        let mut climbers: Vec<(Vec<TapId>, Climber)> = Vec::new();
-        for (index, job) in jobs.iter().enumerate() {
-            match Bound::new(&job.objective, &self.model.encoder) {
-                Ok(objective) => {
-                    let taps = objective.taps().to_vec();
-                    climbers.push((taps, Climber::new(index, job, objective)));
-                }
-                Err(error) => results[index] = Some(Err(error)),
-            }
-        }
-        for (taps, mut group) in grouped(climbers) {
-            let outcome = match &self.program {
-                Stored::F32(program) => self.climb(program, settings, &taps, &mut group, watch),
-                Stored::F16(program) => self.climb(program, settings, &taps, &mut group, watch),
-                Stored::Bf16(program) => self.climb(program, settings, &taps, &mut group, watch),
+        for (_, members) in grouped(by_taps) {
+            let (indices, jobs): (Vec<usize>, Vec<&Job>) = members.into_iter().unzip();
+            let climb = Climb {
+                on: self,
+                settings,
+                parameterisation: &parameterisation,
+                watch,
             };
-            for climber in group {
-                results[climber.index] = Some(match (&outcome, climber.failed) {
-                    (_, Some(error)) => Err(error),
-                    (Err(error), None) => Err(Error::new(error.kind(), error.report())),
-                    (Ok(steps_done), None) => climber.rendered.map_or_else(lost, |image| {
-                        Ok(Rendered {
-                            image,
-                            checkpoints: climber.checkpoints,
-                            trace: climber.trace,
-                            steps_done: *steps_done,
-                            seen: None,
-                            reached: climber.reached.answer(),
-                        })
-                    }),
-                });
+            let rendered = match &self.program {
+                Stored::F32(program) => climb.run(program, &jobs),
+                Stored::F16(program) => climb.run(program, &jobs),
+                Stored::Bf16(program) => climb.run(program, &jobs),
+            };
+            for (index, rendered) in indices.into_iter().zip(rendered) {
+                results[index] = Some(rendered);
             }
         }
+        let results = results.into_iter();
         results
-            .into_iter()
-            .map(|result| result.unwrap_or_else(lost))
+            .map(|result| result.unwrap_or_else(|| Err(lost())))
             .collect()
     }
 
-    /// The steps that were done.
-    fn climb<T: Float>(
+    /// Notes what the jobs' objectives read of their pictures.
+    ///
+    /// # Errors
+    /// When the device's memory is full, or `watch` stops it.
+    pub fn look_at(
         &self,
-        program: &Program<Cuda<T>>,
-        settings: &Settings,
-        taps: &[TapId],
-        climbers: &mut [Climber],
+        jobs: &[Job],
+        results: &mut [Result<Rendered>],
         watch: &dyn Watch,
-    ) -> Result<usize> {
-        let mut batch = Batch::new(self, program, settings, taps, climbers)?;
+    ) -> Result<()> {
+        let mut found = Vec::new();
+        for (job, result) in jobs.iter().zip(results) {
+            let Ok(rendered) = result else { continue };
+            let side = rendered.image.dim(2)?;
+            let group = (side, rendered.steps_done, job.objective.taps());
+            found.push((group, (job.objective.clone(), rendered)));
+        }
+        for ((_, steps, _), members) in grouped(found) {
+            let (objectives, pictures): (Vec<Arc<Bound>>, Vec<&mut Rendered>) =
+                members.into_iter().unzip();
+            let images: Vec<Tensor> = pictures.iter().map(|own| own.image.clone()).collect();
+            let (model, gpu) = (self.model, &self.gpu);
+            let seen = match &self.program {
+                Stored::F32(on) => see((gpu, on), model, objectives, &images, steps, watch)?,
+                Stored::F16(on) => see((gpu, on), model, objectives, &images, steps, watch)?,
+                Stored::Bf16(on) => see((gpu, on), model, objectives, &images, steps, watch)?,
+            };
+            for (picture, seen) in pictures.into_iter().zip(seen) {
+                picture.seen = Some(seen);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What all batches of an ascent share.
+struct Climb<'a> {
+    on: &'a GpuModel<'a>,
+    settings: &'a Settings,
+    parameterisation: &'a Arc<Parameterisation>,
+    watch: &'a dyn Watch,
+}
+
+impl<'a> Climb<'a> {
+    fn run<T: Float>(
+        &self,
+        program: &'a Program<Cuda<T>>,
+        jobs: &[&'a Job],
+    ) -> Vec<Result<Rendered>> {
+        let GpuModel {
+            model,
+            gpu,
+            records,
+            ..
+        } = self.on;
+        let (settings, on) = (self.settings, (gpu, program));
+        let launcher = Launcher::new(gpu, *records);
+        let batch = Batch::new(model, on, settings, self.parameterisation, jobs, launcher);
+        let mut batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => return all(&error, jobs.len()),
+        };
         let start = Instant::now();
-        let mut steps_done = 0;
         for step in 0..settings.steps {
-            if watch.should_stop() || climbers.iter().all(|climber| climber.failed.is_some()) {
+            if let Err(error) = batch.climb(step + 1, start, self.watch) {
+                return batch.fail(&error);
+            }
+            if batch.steps_done() == step {
                 break;
             }
-            batch.step(step, climbers)?;
-            steps_done = step + 1;
-            // The first step, too: a dead unit must not climb on.
-            if step % READ_EVERY == 0 {
-                batch.read(steps_done, climbers, start)?;
-            }
-            if settings.checkpoints.contains(&steps_done) {
-                for (climber, image) in climbers.iter_mut().zip(batch.images()?) {
-                    climber.checkpoints.push((steps_done, image));
-                }
-            }
-            watch.stepped(steps_done);
+            self.watch.stepped(step + 1);
         }
-        batch.read(steps_done, climbers, start)?;
-        for (climber, image) in climbers.iter_mut().zip(batch.images()?) {
-            climber.rendered = Some(image);
-        }
-        Ok(steps_done)
+        batch.finish(start)
     }
 }
 
-fn lost<T>() -> Result<T> {
-    Err(Error::new(Kind::Internal, "a batch lost a picture"))
-}
-
-/// One image of a batch, as the host sees it.
-struct Climber<'a> {
-    /// Of the job.
-    index: usize,
-    job: &'a Job,
-    spelling: String,
-    objective: Bound,
-    checkpoints: Vec<(usize, Tensor)>,
-    trace: Trace,
-    rendered: Option<Tensor>,
-    failed: Option<Error>,
-    reached: Reached,
-    /// Gradients that the device's type could not hold.
-    lost: usize,
-}
-
-impl<'a> Climber<'a> {
-    fn new(index: usize, job: &'a Job, objective: Bound) -> Self {
-        Self {
-            index,
-            job,
-            spelling: job.objective.to_string(),
-            objective,
-            checkpoints: Vec::new(),
-            trace: Trace::default(),
-            rendered: None,
-            failed: None,
-            reached: Reached::default(),
-            lost: 0,
-        }
-    }
+/// The same error for each of several images.
+fn all(error: &Error, images: usize) -> Vec<Result<Rendered>> {
+    let one = |_| Err(Error::new(error.kind(), error.report()));
+    (0..images).map(one).collect()
 }

@@ -6,12 +6,14 @@ mod usual;
 use serde::{Deserialize, Serialize};
 
 use super::spectrum::spectrum_slope;
-use super::{Rendered, Watch};
+use super::{Job, Rendered, Watch};
 use crate::error::{Result, bail};
 use crate::model::Model;
 use crate::model::statistics::Statistics;
-use crate::objective::{Bound, Objective, UnitRead};
-pub use seen::{Seen, looks};
+use crate::objective::UnitRead;
+pub use seen::Seen;
+pub use seen::see;
+use seen::see_here;
 use usual::Usual;
 
 /// Fixed transforms under which the robust objective is measured, at least and at most.
@@ -98,14 +100,13 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     /// When a number is not finite, or `watch` stops it.
-    pub fn measure(
-        &self,
-        objective: &Objective,
-        rendered: &Rendered,
-        watch: &dyn Watch,
-    ) -> Result<Measured> {
+    pub fn measure(&self, job: &Job, rendered: &Rendered, watch: &dyn Watch) -> Result<Measured> {
         let image = rendered.image.to_dtype(self.model.encoder.dtype())?;
-        let bound = Bound::new(objective, &self.model.encoder)?;
+        let Job {
+            objective,
+            spelling,
+            ..
+        } = job;
         let Seen {
             clean,
             robust,
@@ -113,7 +114,7 @@ impl<'a> Judge<'a> {
         } = match &rendered.seen {
             // 16 bits may not hold what 32 do.
             Some(seen) if seen.is_finite() => seen.clone(),
-            _ => Seen::look(self.model, &bound, &image, rendered.steps_done, watch)?,
+            _ => see_here(self.model, objective, &image, rendered.steps_done, watch)?,
         };
         if let Some(value) = robust
             .iter()
@@ -122,7 +123,7 @@ impl<'a> Judge<'a> {
         {
             bail!(
                 Numeric,
-                "the finished picture of {objective} measures {value}"
+                "the finished picture of {spelling} measures {value}"
             );
         }
         let robust_mean = robust.iter().sum::<f64>() / robust.len() as f64;
@@ -131,8 +132,8 @@ impl<'a> Judge<'a> {
             .map(|value| (value - robust_mean).powi(2))
             .sum::<f64>()
             / robust.len() as f64;
-        let penalty = bound.penalty(&image)?;
-        let unit = bound.first_unit();
+        let (penalty, _) = objective.read_canvas(&image)?;
+        let unit = objective.first_unit();
         let (selectivity, response) = match unit {
             Some(unit) => {
                 let usual = self.usual.statistics(unit, image.dim(2)?, watch)?;
@@ -186,7 +187,7 @@ fn stand(unit: UnitRead, channels: &[f64], usual: &Statistics) -> (Option<Select
 
 /// # Errors
 /// When the run is to stop: numbers can be measured again.
-fn go_on(watch: &dyn Watch) -> Result<()> {
+pub fn go_on(watch: &dyn Watch) -> Result<()> {
     if watch.should_stop() {
         bail!(Interrupted, "stopped while it was measured");
     }

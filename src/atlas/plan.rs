@@ -11,7 +11,7 @@ use super::units::{Units, written_out};
 use crate::error::{Error, Kind, Result, bail};
 use crate::input::sha256;
 use crate::model::Model;
-use crate::objective::{Objective, Position, Quantity};
+use crate::objective::{Objective, Position, Term, Unit};
 use crate::recipe::{Recipe, Request};
 
 /// The version of the layout of an atlas.
@@ -211,17 +211,16 @@ fn unwritable(source: serde_json::Error) -> Error {
 
 /// The tap and the channel of an objective that is a unit's mean, with or without penalties.
 fn whole_channel(objective: &Objective) -> Result<(&str, usize)> {
-    let is_penalty = |quantity: &Quantity| matches!(quantity, Quantity::L2 | Quantity::Tv);
     let mut terms = objective.terms().iter();
     match terms.next() {
         Some((
             1.0,
-            Quantity::Unit {
+            Term::Unit(Unit {
                 tap: Some(tap),
-                unit,
+                channel,
                 position: Position::Mean,
-            },
-        )) if terms.all(|(_, quantity)| is_penalty(quantity)) => Ok((tap, *unit)),
+            }),
+        )) if terms.all(|(_, term)| term.is_penalty()) => Ok((tap, *channel)),
         _ => bail!(
             Request,
             "an atlas is made of whole units, and \"{objective}\" is something else: give --units TAP:0..16, or TAP for all of its units; `percept render` takes any objective"

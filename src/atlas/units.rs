@@ -8,7 +8,7 @@ use crate::encoder::tap::canonical;
 use crate::error::{Error, Result, bail, shorten};
 use crate::model::Model;
 use crate::model::hint::instead;
-use crate::objective::{Position, Quantity, UnitTerm, parse_units};
+use crate::objective::{Position, Term, Unit, parse_units};
 
 /// The most units that one spelling may name: more than any layer has.
 const MOST_UNITS: usize = 1 << 20;
@@ -76,30 +76,24 @@ impl FromStr for Units {
         }
         let mut units: Option<Self> = None;
         for objective in asked.objectives() {
-            let (
-                Some(UnitTerm {
-                    tap,
-                    channel,
-                    weight: 1.0,
-                }),
-                [
-                    (
-                        _,
-                        Quantity::Unit {
-                            position: Position::Mean,
-                            ..
-                        },
-                    ),
-                ],
-            ) = (objective.first_unit(), objective.terms())
+            let [
+                (
+                    1.0,
+                    Term::Unit(Unit {
+                        tap: Some(tap),
+                        channel,
+                        position: Position::Mean,
+                    }),
+                ),
+            ] = objective.terms()
             else {
                 bail!(Request, "\"{}\" names no units of a tap", shorten(text));
             };
             let units = units.get_or_insert_with(|| Self {
-                tap: tap.to_owned(),
+                tap: tap.clone(),
                 channels: Vec::new(),
             });
-            units.channels.push(channel);
+            units.channels.push(*channel);
         }
         match units {
             Some(units) => Ok(units),

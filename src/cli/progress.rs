@@ -93,6 +93,10 @@ impl Watch for Progress {
         }
     }
 
+    fn warn(&self, message: &str) {
+        self.bar.suspend(|| remark(&format!("percept: {message}")));
+    }
+
     fn should_stop(&self) -> bool {
         stop::is_asked()
     }

@@ -86,7 +86,7 @@ impl Wanted {
                     );
                 };
                 let bound = Bound::new(&objective, encoder)?;
-                if bound.reads_image() {
+                if bound.reads_canvas() {
                     bail!(
                         Request,
                         "\"{text}\" has a penalty on the RGB image, which an encoder's input is not: leave it out"

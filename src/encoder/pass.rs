@@ -7,7 +7,16 @@ use super::layer::Rules;
 use super::program::{Program, Run};
 use super::tap::{Tap, TapId};
 use crate::backend::cpu::Real;
+use crate::backend::field::Field;
 use crate::error::{Result, bail};
+
+/// A field of either element type.
+pub enum AnyField<'a> {
+    /// In `f32`.
+    Single(&'a Field<f32>),
+    /// In `f64`.
+    Double(&'a Field<f64>),
+}
 
 /// One forward pass: the activations at its taps, and the way back.
 pub struct Pass<'a> {
@@ -41,6 +50,21 @@ impl<'a> Pass<'a> {
         match activation {
             Some(activation) => activation,
             None => bail!(Internal, "the pass did not keep {name}"),
+        }
+    }
+
+    /// The activations at a tap that the pass was asked for, as they lie: `(n, positions, channels)`.
+    ///
+    /// # Errors
+    /// When the pass was not asked for it.
+    pub fn field(&self, tap: TapId) -> Result<AnyField<'_>> {
+        let field = match &self.kept {
+            Kept::Single(_, run) => run.activation(tap).map(AnyField::Single),
+            Kept::Double(_, run) => run.activation(tap).map(AnyField::Double),
+        };
+        match field {
+            Some(field) => Ok(field),
+            None => bail!(Internal, "the pass did not keep {}", self.taps[tap.0]),
         }
     }
 

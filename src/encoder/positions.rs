@@ -1,13 +1,9 @@
 //! The positions of an activation, whatever its layout.
 
-use std::ops::Range;
-
-use candle_core::{DType, Tensor};
-
 use super::tap::{Layout, Tap};
-use crate::error::Result;
+use crate::backend::field::Extent;
 
-/// How the elements of one image's activation are addressed by position and channel. Positions
+/// Where on a tap's grid positions lie, and in which rows of a field. Positions
 /// are numbered row by row; the class token of a ViT is not one of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Positions {
@@ -15,19 +11,18 @@ pub struct Positions {
     pub rows: usize,
     /// Columns of cells or patches.
     pub columns: usize,
-    channels: usize,
     layout: Layout,
 }
 
 impl Positions {
-    /// For a tap's activation of shape `(n, ...)`.
-    pub fn of(tap: &Tap, activation: &Tensor) -> Result<Self> {
-        let (rows, columns) = match tap.layout {
-            Layout::Map { .. } => (activation.dim(2)?, activation.dim(3)?),
+    /// For a tap's activation in a field of this extent.
+    pub fn in_field(tap: &Tap, extent: Extent) -> Self {
+        let grid = match tap.layout {
+            Layout::Map { .. } => (extent.height, extent.width),
             Layout::Tokens { grid } => (grid, grid),
             Layout::Vector => (1, 1),
         };
-        Ok(Self::on(tap, (rows, columns)))
+        Self::on(tap, grid)
     }
 
     /// For a tap's activation on a grid of so many rows and columns.
@@ -35,7 +30,6 @@ impl Positions {
         Self {
             rows,
             columns,
-            channels: tap.channels,
             layout: tap.layout,
         }
     }
@@ -45,33 +39,8 @@ impl Positions {
         self.rows * self.columns
     }
 
-    /// The element of a channel at a position.
-    pub fn index(&self, position: usize, channel: usize) -> usize {
-        match self.layout {
-            Layout::Map { .. } => channel * self.count() + position,
-            Layout::Tokens { .. } => (position + 1) * self.channels + channel,
-            Layout::Vector => channel,
-        }
-    }
-
-    /// For each image of the batch, each channel's mean over some positions: `n` rows of `channels`.
-    pub fn means_over(&self, places: Range<usize>, activation: &Tensor) -> Result<Vec<Vec<f64>>> {
-        let per_image = activation.elem_count() / activation.dim(0)?.max(1);
-        let values: Vec<f64> = activation.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
-        let mean = |image: &[f64], channel: usize| {
-            let sum: f64 = places
-                .clone()
-                .map(|position| image[self.index(position, channel)])
-                .sum();
-            sum / places.len() as f64
-        };
-        Ok(values
-            .chunks_exact(per_image.max(1))
-            .map(|image| {
-                (0..self.channels)
-                    .map(|channel| mean(image, channel))
-                    .collect()
-            })
-            .collect())
+    /// The row of an image's field that a position is.
+    pub fn row(&self, position: usize) -> usize {
+        position + usize::from(matches!(self.layout, Layout::Tokens { .. }))
     }
 }

@@ -2,16 +2,21 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::term::{Term, check_cell};
-use super::{Objective, Position, penalty};
+use super::Objective;
+use super::at_tap::{AtTap, Rows};
+use super::term::Place;
+use crate::backend::cpu::Real;
+use crate::backend::field::Field;
+use crate::encoder::engine::Cpu;
 use crate::encoder::positions::Positions;
-use crate::encoder::tap::TapId;
-use crate::encoder::{Encoder, Pass};
+use crate::encoder::tap::{Tap, TapId};
+use crate::encoder::{AnyField, Encoder, Pass};
 use crate::error::Result;
 
 /// An objective that can be evaluated.
+#[derive(Debug, Clone)]
 pub struct Bound {
-    pub(super) terms: Vec<(f64, Term)>,
+    pub(super) terms: Vec<(f64, Place)>,
     taps: Vec<TapId>,
 }
 
@@ -19,9 +24,9 @@ pub struct Bound {
 pub struct Evaluation {
     /// The weighted sum.
     pub value: f64,
-    /// One for each tap that the objective reads.
+    /// One for each tap that the objective reads, in the tap's layout.
     pub at_taps: Vec<(TapId, Tensor)>,
-    /// Of the RGB image itself, `(1, 3, h, w)`; `None` where no penalty reads it.
+    /// Of the RGB image itself, `(1, 3, h, w)`; `None` where no term reads it.
     pub at_image: Option<Tensor>,
 }
 
@@ -32,10 +37,14 @@ impl Bound {
     /// When a tap or unit does not exist, or a vector does not fit its tap.
     pub fn new(objective: &Objective, encoder: &Encoder) -> Result<Self> {
         let mut terms = Vec::new();
-        for (weight, quantity) in objective.terms() {
-            terms.push((f64::from(*weight), Term::bind(quantity, encoder)?));
+        let mut taps = Vec::new();
+        for (weight, term) in objective.terms() {
+            let place = term.bind(encoder)?;
+            if let Place::AtTap(tap, _) = place {
+                taps.push(tap);
+            }
+            terms.push((f64::from(*weight), place));
         }
-        let mut taps: Vec<TapId> = terms.iter().filter_map(|(_, term)| term.tap()).collect();
         taps.sort_unstable();
         taps.dedup();
         Ok(Self { terms, taps })
@@ -47,16 +56,10 @@ impl Bound {
     /// When one does not.
     pub fn check_positions(&self, encoder: &Encoder, size: usize) -> Result<()> {
         let view = encoder.view(size, &self.taps);
-        for (_, term) in &self.terms {
-            if let Term::Unit {
-                tap,
-                position: Position::Cell { row, column },
-                ..
-            } = term
-            {
-                let tap = encoder.tap(*tap);
-                let (rows, columns) = tap.grid(view);
-                check_cell(tap, (*row, *column), (rows, columns))?;
+        for &id in &self.taps {
+            let tap = encoder.tap(id);
+            for (_, term) in self.at(id) {
+                term.positions(Positions::on(tap, tap.grid(view)), tap)?;
             }
         }
         Ok(())
@@ -67,9 +70,10 @@ impl Bound {
         &self.taps
     }
 
-    /// Whether a penalty reads the RGB image.
-    pub fn reads_image(&self) -> bool {
-        self.terms.iter().any(|(_, term)| term.tap().is_none())
+    /// Whether a term reads the RGB image.
+    pub fn reads_canvas(&self) -> bool {
+        let mut places = self.terms.iter().map(|(_, place)| place);
+        places.any(|place| matches!(place, Place::OnCanvas(_)))
     }
 
     /// Whether the objective reads a unit after a ReLU, whose gradient can vanish.
@@ -78,8 +82,60 @@ impl Bound {
         taps.any(|&tap| encoder.tap(tap).is_rectified())
     }
 
+    /// The terms that act at a tap, with their weights.
+    pub(super) fn at(&self, tap: TapId) -> impl Iterator<Item = (f64, &AtTap)> {
+        self.terms
+            .iter()
+            .filter_map(move |(weight, place)| match place {
+                Place::AtTap(own, term) if *own == tap => Some((*weight, term)),
+                Place::AtTap(..) | Place::OnCanvas(_) => None,
+            })
+    }
+
+    /// The weighted sum of the terms at a tap on one image of a batch, whose activations there are `a`. `cotangent`
+    /// is overwritten with that of the image's rows `(positions, channels)`; it may be empty.
+    ///
+    /// # Errors
+    /// When a position lies outside the tap's grid.
+    pub fn read<T: Real>(
+        &self,
+        (id, tap): (TapId, &Tap),
+        (a, image): (&Field<T>, usize),
+        cotangent: &mut [T],
+    ) -> Result<f64> {
+        let terms: Vec<_> = self.at(id).collect();
+        Rows::of(tap, a, image).read(&terms, cotangent)
+    }
+
+    /// The weighted sum of the terms on an RGB image `(1, 3, h, w)`, and its gradient; none where no term reads it.
+    ///
+    /// # Errors
+    /// When it has another shape.
+    pub fn read_canvas(&self, image: &Tensor) -> Result<(f64, Option<Tensor>)> {
+        if !self.reads_canvas() {
+            return Ok((0.0, None));
+        }
+        let (_, _, height, width) = image.dims4()?;
+        let pixels: Vec<f64> = image.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
+        let mut gradient = vec![0.0; pixels.len()];
+        let mut value = 0.0;
+        for (weight, place) in &self.terms {
+            value += match place {
+                Place::OnCanvas(term) => {
+                    weight * term.read(&pixels, (height, width), *weight, &mut gradient)
+                }
+                Place::AtTap(..) => 0.0,
+            };
+        }
+        let gradient = Tensor::from_vec(gradient, image.shape(), &Device::Cpu)?;
+        Ok((value, Some(gradient.to_dtype(image.dtype())?)))
+    }
+
     /// Evaluates on one image: a pass over a batch of one that was asked for [`Bound::taps`], and
-    /// the RGB image `(1, 3, h, w)` for penalties.
+    /// the RGB image `(1, 3, h, w)` for the terms that act on it.
+    ///
+    /// # Errors
+    /// When a position lies outside its tap's grid, or the pass was asked for other taps.
     pub fn evaluate(
         &self,
         encoder: &Encoder,
@@ -88,19 +144,18 @@ impl Bound {
     ) -> Result<Evaluation> {
         let mut value = 0.0;
         let mut at_taps = Vec::with_capacity(self.taps.len());
-        for &id in &self.taps {
-            let tap = encoder.tap(id);
-            let activation = pass.activation(id)?;
-            let positions = Positions::of(tap, &activation)?;
-            let a: Vec<f64> = activation.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
-            let mut cotangent = vec![0.0; a.len()];
-            for (weight, term) in self.terms.iter().filter(|(_, term)| term.tap() == Some(id)) {
-                value += weight * term.read(tap, positions, &a, *weight, &mut cotangent)?;
-            }
-            let cotangent = Tensor::from_vec(cotangent, activation.shape(), &Device::Cpu)?;
-            at_taps.push((id, cotangent.to_dtype(activation.dtype())?));
+        for &tap in &self.taps {
+            let (own, cotangent) = match pass.field(tap)? {
+                AnyField::Single(a) => self.with_cotangent((tap, encoder.tap(tap)), a)?,
+                AnyField::Double(a) => self.with_cotangent((tap, encoder.tap(tap)), a)?,
+            };
+            value += own;
+            at_taps.push((tap, cotangent));
         }
-        let (of_image, at_image) = self.penalties(image)?;
+        let (of_image, at_image) = match image {
+            Some(image) => self.read_canvas(image)?,
+            None => (0.0, None),
+        };
         Ok(Evaluation {
             value: value + of_image,
             at_taps,
@@ -108,33 +163,13 @@ impl Bound {
         })
     }
 
-    /// The weighted sum of the penalties of an RGB image `(1, 3, h, w)`.
-    ///
-    /// # Errors
-    /// When it has another shape.
-    pub fn penalty(&self, image: &Tensor) -> Result<f64> {
-        Ok(self.penalties(Some(image))?.0)
-    }
-
-    fn penalties(&self, image: Option<&Tensor>) -> Result<(f64, Option<Tensor>)> {
-        let penalties = || self.terms.iter().filter(|(_, term)| term.tap().is_none());
-        let (Some(image), true) = (image, penalties().next().is_some()) else {
-            return Ok((0.0, None));
-        };
-        let (_, _, height, width) = image.dims4()?;
-        let pixels: Vec<f64> = image.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
-        let mut gradient = vec![0.0; pixels.len()];
-        let mut value = 0.0;
-        for (weight, term) in penalties() {
-            value += weight
-                * match term {
-                    Term::Tv => {
-                        penalty::total_variation(&pixels, (height, width), *weight, &mut gradient)
-                    }
-                    _ => penalty::l2(&pixels, *weight, &mut gradient),
-                };
-        }
-        let gradient = Tensor::from_vec(gradient, image.shape(), &Device::Cpu)?;
-        Ok((value, Some(gradient.to_dtype(image.dtype())?)))
+    fn with_cotangent<T: Real>(
+        &self,
+        (id, tap): (TapId, &Tap),
+        a: &Field<T>,
+    ) -> Result<(f64, Tensor)> {
+        let mut cotangent = Field::any(a.extent);
+        let value = self.read((id, tap), (a, 0), &mut cotangent.elements)?;
+        Ok((value, Cpu::to_tensor(&cotangent, tap.layout)?))
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Objective;
-use super::parse::parse_address;
+use super::unit::parse_address;
 use crate::error::{Result, bail, shorten};
 
 /// What one text asks for: an objective, or several units by ranges (`0..8`, the end left out) and lists

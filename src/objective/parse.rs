@@ -2,19 +2,16 @@
 //!
 //! ```text
 //! objective = ["-"] term { ("+" | "-") term }
-//! term      = [number "*"] quantity
-//! quantity  = [TAP ":"] UNIT ["@" (ROW "," COLUMN | "centre")]
-//!           | "direction(" TAP "," FILE ["," POWER] ")" | "l2" | "tv"
+//! term      = [number "*"] (unit | NAME ["(" ARGUMENTS ")"])
+//! unit      = [TAP ":"] NUMBER ["@" (ROW "," COLUMN | "centre")]
 //! ```
 
 use std::str::FromStr;
 
-use super::{Objective, Position, Quantity};
-use crate::encoder::tap::canonical;
+use super::Objective;
+use super::term::{NAMES, Term};
+use super::unit::{Unit, parse_address};
 use crate::error::{Error, Result, bail, did_you_mean, shorten};
-
-/// The highest power of a cosine: with lucid's floor of 0.1 the next ones vanish in `f32`.
-const MOST_POWER: u32 = 16;
 
 impl FromStr for Objective {
     type Err = Error;
@@ -22,8 +19,8 @@ impl FromStr for Objective {
     fn from_str(text: &str) -> Result<Self> {
         let mut terms = Vec::new();
         for (sign, term) in split_terms(text)? {
-            let (weight, quantity) = parse_term(term).map_err(|error| in_objective(text, error))?;
-            terms.push((sign * weight, quantity));
+            let (weight, term) = parse_term(term).map_err(|error| in_objective(text, error))?;
+            terms.push((sign * weight, term));
         }
         Ok(Self { terms })
     }
@@ -84,13 +81,14 @@ fn is_exponent(before: &str) -> bool {
     !mantissa.is_empty() && mantissa.chars().all(|c| c.is_ascii_digit() || c == '.')
 }
 
-fn parse_term(term: &str) -> Result<(f32, Quantity)> {
-    if !term.starts_with("direction(")
-        && let Some((weight, quantity)) = term.split_once('*')
-    {
+fn parse_term(term: &str) -> Result<(f32, Term)> {
+    // A * in parentheses belongs to a term's arguments.
+    let before = term.find('(').unwrap_or(term.len());
+    if let Some((weight, _)) = term[..before].split_once('*') {
+        let term = term[weight.len() + 1..].trim();
         let weight = weight.trim();
         return match weight.parse::<f32>() {
-            Ok(value) if value.is_finite() => Ok((value, parse_quantity(quantity.trim())?)),
+            Ok(value) if value.is_finite() => Ok((value, parse_unweighted(term)?)),
             _ => bail!(
                 Request,
                 "\"{}\" before the * is not a number",
@@ -98,114 +96,48 @@ fn parse_term(term: &str) -> Result<(f32, Quantity)> {
             ),
         };
     }
-    Ok((1.0, parse_quantity(term)?))
+    Ok((1.0, parse_unweighted(term)?))
 }
 
-fn parse_quantity(text: &str) -> Result<Quantity> {
-    match text {
-        "l2" => return Ok(Quantity::L2),
-        "tv" => return Ok(Quantity::Tv),
-        _ => {}
+fn parse_unweighted(text: &str) -> Result<Term> {
+    let (name, arguments) = match text.split_once('(') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (text, None),
+    };
+    let closed = arguments.map(|rest| rest.strip_suffix(')'));
+    if closed == Some(None) && NAMES.contains(&name) {
+        bail!(
+            Request,
+            "\"{}\" has no closing parenthesis: end it with )",
+            shorten(text)
+        );
     }
-    if let Some(rest) = text.strip_prefix("direction(") {
-        return parse_direction(rest);
+    if let Some(term) = Term::named(name, closed.flatten())? {
+        return Ok(term);
     }
     let (tap, units, position) = parse_address(text)?;
     match units.parse() {
-        Ok(unit) => Ok(Quantity::Unit {
+        Ok(channel) => Ok(Term::Unit(Unit {
             tap,
-            unit,
+            channel,
             position,
-        }),
+        })),
         Err(_) => bail!(
             Request,
             "\"{}\" is not a unit: write TAP:NUMBER, such as layer4.0.sum:12, or a bare number for the model's default tap{}",
             shorten(text),
-            did_you_mean(
-                text.split('(').next().unwrap_or(text),
-                ["direction", "l2", "tv"]
-            )
-        ),
-    }
-}
-
-fn parse_direction(rest: &str) -> Result<Quantity> {
-    let usage = "write direction(TAP, FILE) or direction(TAP, FILE, POWER)";
-    let Some(inner) = rest.strip_suffix(')') else {
-        bail!(
-            Request,
-            "\"direction({}\" has no closing parenthesis; {usage}",
-            shorten(rest)
-        );
-    };
-    let Some((tap, file)) = inner.split_once(',') else {
-        bail!(
-            Request,
-            "\"direction({}\" names no file; {usage}",
-            shorten(rest)
-        );
-    };
-    let (file, power) = match file.rsplit_once(',') {
-        None => (file, 0),
-        Some((file, power)) => match power.trim().parse() {
-            Ok(power) if power <= MOST_POWER => (file, power),
-            _ => bail!(
-                Request,
-                "the power \"{}\" is not a whole number from 0 to {MOST_POWER}; {usage}",
-                shorten(power.trim())
-            ),
-        },
-    };
-    if file.trim().is_empty() || tap.trim().is_empty() {
-        bail!(
-            Request,
-            "\"direction({}\" is incomplete; {usage}",
-            shorten(rest)
-        );
-    }
-    Ok(Quantity::Direction {
-        tap: canonical(tap),
-        file: file.trim().into(),
-        power,
-    })
-}
-
-/// Splits `[TAP:]UNITS[@POSITION]`.
-pub(super) fn parse_address(text: &str) -> Result<(Option<String>, &str, Position)> {
-    let (tap, rest) = match text.rsplit_once(':') {
-        Some((tap, rest)) => (Some(canonical(tap)), rest),
-        None => (None, text),
-    };
-    let (units, position) = match rest.split_once('@') {
-        Some((units, position)) => (units, parse_position(position)?),
-        None => (rest, Position::Mean),
-    };
-    Ok((tap, units.trim(), position))
-}
-
-fn parse_position(text: &str) -> Result<Position> {
-    if matches!(text.trim(), "centre" | "center") {
-        return Ok(Position::Centre);
-    }
-    let numbers = text
-        .split_once(',')
-        .map(|(row, column)| (row.trim().parse(), column.trim().parse()));
-    match numbers {
-        Some((Ok(row), Ok(column))) => Ok(Position::Cell { row, column }),
-        _ => bail!(
-            Request,
-            "\"@{}\" is not a position: write @ROW,COLUMN, such as @3,4, or @centre",
-            shorten(text)
+            did_you_mean(name, NAMES)
         ),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Direction, Position};
     use super::*;
     use proptest::prelude::*;
 
-    fn quantity() -> impl Strategy<Value = Quantity> {
+    fn term() -> impl Strategy<Value = Term> {
         let position = prop_oneof![
             Just(Position::Mean),
             Just(Position::Centre),
@@ -214,25 +146,28 @@ mod tests {
         let tap =
             "(layer[1-4](\\.[0-9]{1,2}(\\.sum|\\.conv1)?)?|blocks\\.[0-9]{1,2}(\\.mlp)?|embedding)";
         let unit = (proptest::option::of(tap), any::<u16>(), position).prop_map(
-            |(tap, unit, position)| Quantity::Unit {
-                tap,
-                unit: unit.into(),
-                position,
+            |(tap, channel, position)| {
+                Term::Unit(Unit {
+                    tap,
+                    channel: channel.into(),
+                    position,
+                })
             },
         );
-        let direction = (tap, "[a-z0-9_+/-]{1,9}\\.npy", 0u32..4).prop_map(|(tap, file, power)| {
-            Quantity::Direction {
-                tap,
-                file: file.into(),
-                power,
-            }
-        });
-        prop_oneof![4 => unit, 1 => direction, 1 => Just(Quantity::L2), 1 => Just(Quantity::Tv)]
+        let direction =
+            (tap, "[a-z0-9_+*/-]{1,9}\\.npy", 0u32..4).prop_map(|(tap, file, power)| {
+                Term::Direction(Direction {
+                    tap,
+                    file: file.into(),
+                    power,
+                })
+            });
+        prop_oneof![4 => unit, 1 => direction, 1 => Just(Term::L2), 1 => Just(Term::Tv)]
     }
 
     proptest! {
         #[test]
-        fn spelling_round_trips(terms in proptest::collection::vec((-1e6f32..1e6, quantity()), 1..5)) {
+        fn spelling_round_trips(terms in proptest::collection::vec((-1e6f32..1e6, term()), 1..5)) {
             let objective = Objective { terms };
             let spelled = objective.to_string();
             prop_assert_eq!(spelled.parse::<Objective>().unwrap(), objective, "{}", spelled);

@@ -1,161 +1,115 @@
-//! One quantity bound to an encoder: found, checked, and read off an activation.
+//! The terms of an objective as they are spelled. Each kind has a file of its own: its spelling, what it is bound to,
+//! its mathematics on the CPU and its entry in a GPU's table. The matches here are all there are.
 
-use std::ops::Range;
+use std::fmt;
+use std::path::Path;
 
-use super::direction::direction;
-use super::{Position, Quantity};
+use super::at_tap::AtTap;
+use super::direction::Direction;
+use super::on_canvas::OnCanvas;
+use super::unit::Unit;
 use crate::encoder::Encoder;
-use crate::encoder::positions::Positions;
-use crate::encoder::tap::{Layout, Tap, TapId};
-use crate::error::{Result, bail};
+use crate::encoder::tap::TapId;
+use crate::error::Result;
 
-/// A quantity whose tap is found.
+/// A quantity that can be read off an image.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Term {
-    Unit {
-        tap: TapId,
-        unit: usize,
-        position: Position,
-    },
-    Direction {
-        tap: TapId,
-        vector: Vec<f64>,
-        power: u32,
-    },
+    /// One unit's activation.
+    Unit(Unit),
+    /// How far activations point along a vector.
+    Direction(Direction),
+    /// The mean of `(x - 0.5)^2` over the RGB image (the penalty of Goh et al. 2021).
     L2,
+    /// The mean absolute difference between neighbouring pixels of the RGB image.
     Tv,
 }
 
+/// A term whose tap is found, by where it acts.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// On the activations at a tap.
+    AtTap(TapId, AtTap),
+    /// On the RGB image.
+    OnCanvas(OnCanvas),
+}
+
+/// How a term that takes arguments is called.
+pub(super) const NAMES: [&str; 3] = ["direction", "l2", "tv"];
+
 impl Term {
-    /// Finds a quantity's tap in an encoder, checks its unit, loads its vector.
+    /// The term of a name, with what stands in the parentheses behind it; none where no term has this name.
     ///
     /// # Errors
-    /// When one of them does not exist or fit.
-    pub fn bind(quantity: &Quantity, encoder: &Encoder) -> Result<Self> {
-        Ok(match quantity {
-            Quantity::Unit {
-                tap,
-                unit,
-                position,
-            } => {
-                let id = match tap {
-                    Some(name) => encoder.tap_named(name)?,
-                    None => encoder.default_tap(),
-                };
-                let tap = encoder.tap(id);
-                encoder.check_unit(id, *unit)?;
-                if *position != Position::Mean && tap.layout == Layout::Vector {
-                    bail!(Request, "{tap} has no positions; leave out the @");
-                }
-                Self::Unit {
-                    tap: id,
-                    unit: *unit,
-                    position: *position,
-                }
-            }
-            Quantity::Direction { tap, file, power } => {
-                let id = encoder.tap_named(tap)?;
-                let vector = crate::input::vector(file)?;
-                let channels = encoder.tap(id).channels;
-                if vector.len() != channels {
-                    bail!(
-                        Input,
-                        "{} holds {} numbers, but {tap} has {channels} units",
-                        file.display(),
-                        vector.len()
-                    );
-                }
-                Self::Direction {
-                    tap: id,
-                    vector,
-                    power: *power,
-                }
-            }
-            Quantity::L2 => Self::L2,
-            Quantity::Tv => Self::Tv,
+    /// When the arguments are not those of the term.
+    pub(super) fn named(name: &str, arguments: Option<&str>) -> Result<Option<Self>> {
+        Ok(match (name, arguments) {
+            ("direction", Some(arguments)) => Some(Self::Direction(Direction::parse(arguments)?)),
+            ("l2", None) => Some(Self::L2),
+            ("tv", None) => Some(Self::Tv),
+            _ => None,
         })
     }
 
-    /// The tap that it reads; penalties on the image read none.
-    pub fn tap(&self) -> Option<TapId> {
+    /// Finds the term's tap in an encoder, checks its unit, loads its vector.
+    ///
+    /// # Errors
+    /// When one of them does not exist or fit.
+    pub(super) fn bind(&self, encoder: &Encoder) -> Result<Place> {
+        Ok(match self {
+            Self::Unit(unit) => {
+                let (tap, unit) = unit.bind(encoder)?;
+                Place::AtTap(tap, AtTap::Unit(unit))
+            }
+            Self::Direction(direction) => {
+                let (tap, along) = direction.bind(encoder)?;
+                Place::AtTap(tap, AtTap::Along(along))
+            }
+            Self::L2 => Place::OnCanvas(OnCanvas::L2),
+            Self::Tv => Place::OnCanvas(OnCanvas::Tv),
+        })
+    }
+
+    /// Whether it is a penalty on the RGB image, which is no less one where units are made small.
+    pub fn is_penalty(&self) -> bool {
         match self {
-            Self::Unit { tap, .. } | Self::Direction { tap, .. } => Some(*tap),
-            Self::L2 | Self::Tv => None,
+            Self::L2 | Self::Tv => true,
+            Self::Unit(_) | Self::Direction(_) => false,
         }
     }
 
-    /// The value on one image's activation `a`; adds `weight` times the gradient to `cotangent`.
-    pub fn read(
-        &self,
-        tap: &Tap,
-        positions: Positions,
-        a: &[f64],
-        weight: f64,
-        cotangent: &mut [f64],
-    ) -> Result<f64> {
+    /// The unit that it reads, if it reads a single one.
+    pub fn as_unit(&self) -> Option<&Unit> {
         match self {
-            Self::Unit { unit, position, .. } => {
-                let selected = select(*position, positions, tap)?;
-                let share = 1.0 / selected.len() as f64;
-                let mut sum = 0.0;
-                for position in selected {
-                    let index = positions.index(position, *unit);
-                    sum += a[index];
-                    cotangent[index] += weight * share;
-                }
-                Ok(sum * share)
-            }
-            Self::Direction { vector, power, .. } => {
-                let share = 1.0 / positions.count() as f64;
-                let mut sum = 0.0;
-                for position in 0..positions.count() {
-                    let index = |channel| positions.index(position, channel);
-                    let at: Vec<f64> = (0..vector.len()).map(|channel| a[index(channel)]).collect();
-                    let (value, gradient) = direction(&at, vector, *power);
-                    sum += value;
-                    for (channel, slope) in gradient.into_iter().enumerate() {
-                        cotangent[index(channel)] += weight * share * slope;
-                    }
-                }
-                Ok(sum * share)
-            }
-            Self::L2 | Self::Tv => Ok(0.0),
+            Self::Unit(unit) => Some(unit),
+            Self::Direction(_) | Self::L2 | Self::Tv => None,
+        }
+    }
+
+    /// As [`Term::as_unit`].
+    pub(super) fn as_unit_mut(&mut self) -> Option<&mut Unit> {
+        match self {
+            Self::Unit(unit) => Some(unit),
+            Self::Direction(_) | Self::L2 | Self::Tv => None,
+        }
+    }
+
+    /// The file that it reads.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Direction(direction) => Some(&direction.file),
+            Self::Unit(_) | Self::L2 | Self::Tv => None,
         }
     }
 }
 
-/// # Errors
-/// When a position lies outside its tap's grid.
-pub fn check_cell(
-    tap: &Tap,
-    (row, column): (usize, usize),
-    (rows, columns): (usize, usize),
-) -> Result<()> {
-    if row >= rows || column >= columns {
-        bail!(
-            Request,
-            "{tap} has a grid of {rows}x{columns} at this size, there is no position @{row},{column}; \
-             rows and columns count from 0"
-        );
-    }
-    Ok(())
-}
-
-/// The positions that a unit is read at.
-///
-/// # Errors
-/// When the cell lies outside the grid.
-pub fn select(position: Position, positions: Positions, tap: &Tap) -> Result<Range<usize>> {
-    let Positions { rows, columns, .. } = positions;
-    let one = |row: usize, column: usize| {
-        let place = row * columns + column;
-        place..place + 1
-    };
-    match position {
-        Position::Mean => Ok(0..positions.count()),
-        Position::Centre => Ok(one(rows / 2, columns / 2)),
-        Position::Cell { row, column } => {
-            check_cell(tap, (row, column), (rows, columns))?;
-            Ok(one(row, column))
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unit(unit) => unit.fmt(f),
+            Self::Direction(direction) => direction.fmt(f),
+            Self::L2 => f.write_str("l2"),
+            Self::Tv => f.write_str("tv"),
         }
     }
 }

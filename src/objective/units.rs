@@ -1,11 +1,11 @@
 //! What the units of an objective do on one image.
 
-use candle_core::{DType, Tensor};
-
-use super::term::{Term, select};
+use super::at_tap::{AtTap, Rows};
+use super::term::Place;
 use super::{Bound, Position};
+use crate::backend::cpu::Real;
+use crate::backend::field::Field;
 use crate::encoder::Encoder;
-use crate::encoder::positions::Positions;
 use crate::encoder::tap::TapId;
 use crate::error::Result;
 
@@ -40,30 +40,27 @@ impl Bound {
     }
 
     fn units(&self) -> impl Iterator<Item = UnitRead> {
-        self.terms.iter().filter_map(|(weight, term)| match term {
-            Term::Unit {
-                tap,
-                unit,
-                position,
-            } => Some(UnitRead {
+        self.terms.iter().filter_map(|(weight, place)| match place {
+            Place::AtTap(tap, AtTap::Unit(unit)) => Some(UnitRead {
                 weight: *weight,
                 tap: *tap,
-                unit: *unit,
-                position: *position,
+                unit: unit.channel,
+                position: unit.position,
             }),
-            _ => None,
+            Place::AtTap(_, AtTap::Along(_)) | Place::OnCanvas(_) => None,
         })
     }
 
-    /// What one image does to the units; `activation` answers with its activation `(1, ...)` at a tap that the
+    /// What one image of a batch does to the units; `field` answers with the batch's activations at a tap that the
     /// objective reads.
     ///
     /// # Errors
-    /// When a position lies outside its tap's grid, or `activation` fails.
-    pub fn activity(
+    /// When a position lies outside its tap's grid, or `field` fails.
+    pub fn activity<'a, T: Real>(
         &self,
         encoder: &Encoder,
-        activation: impl Fn(TapId) -> Result<Tensor>,
+        image: usize,
+        field: impl Fn(TapId) -> Result<&'a Field<T>>,
     ) -> Result<Activity> {
         let mut activity = Activity::default();
         for (index, read) in self.units().enumerate() {
@@ -72,16 +69,14 @@ impl Bound {
             if index > 0 && !climbs {
                 continue;
             }
-            let activation = activation(read.tap)?;
-            let positions = Positions::of(tap, &activation)?;
-            let places = select(read.position, positions, tap)?;
+            let rows = Rows::of(tap, field(read.tap)?, image);
+            let places = read.position.select(rows.positions, tap)?;
             if index == 0 {
-                activity.channels = positions.means_over(places.clone(), &activation)?.remove(0);
+                activity.channels = rows.means(places.clone());
             }
             if climbs {
-                let a: Vec<f64> = activation.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
-                let mut values = places.map(|place| a[positions.index(place, read.unit)]);
-                let opens = values.any(|value| value > 0.0);
+                let mut values = places.map(|place| rows.at(place)[read.unit]);
+                let opens = values.any(|value| value > T::zero());
                 activity.is_open = Some(opens || activity.is_open == Some(true));
             }
         }

@@ -44,7 +44,7 @@ impl Renderer<'_> {
             checkpoints: Vec::new(),
             ..recipe.settings()
         };
-        let rooms = self.machine.rooms(&settings, &recipe.job())?;
+        let rooms = self.machine.rooms(&settings, &recipe.job(self.model)?)?;
         let held = 3 * recipe.size * recipe.size * NUMBERS_A_VALUE * size_of::<f32>();
         let fits = rooms.into_iter().map(|room| match room {
             Room::Cpu { step, free } => Fit {

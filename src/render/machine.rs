@@ -179,7 +179,12 @@ fn climb_and_look(
     let mut results = gpu.ascend(settings, jobs, watch);
     if !watch.should_stop() {
         // The pictures are here: the CPU looks at what the device had no room to look at.
-        let _ = gpu.look_at(jobs, &mut results);
+        if let Err(error) = gpu.look_at(jobs, &mut results, watch) {
+            watch.warn(&format!(
+                "{}; the CPU measures these pictures",
+                error.report()
+            ));
+        }
     }
     results
 }

@@ -40,6 +40,7 @@ impl<'a> Made<'a> {
         let Climbed {
             renderer,
             asked,
+            job,
             rendered,
             climb,
         } = climbed;
@@ -49,7 +50,7 @@ impl<'a> Made<'a> {
                 format!("{} was stopped before its first step", asked.objective),
             ));
         }
-        let measure = || renderer.judge.measure(&asked.objective, &rendered, watch);
+        let measure = || renderer.judge.measure(&job, &rendered, watch);
         let measured = match is_whole.then(measure) {
             Some(Err(error)) if error.kind() == Kind::Interrupted => None,
             measured => measured.transpose()?,

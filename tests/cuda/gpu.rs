@@ -29,13 +29,11 @@ fn demanded() -> Arc<Gpu> {
     Gpu::open(0).unwrap_or_else(|error| panic!("this test needs an NVIDIA GPU: {}", error.report()))
 }
 
-fn jobs(tap: &str, units: usize) -> Vec<Job> {
+fn jobs(model: &Model, tap: &str, units: usize) -> Vec<Job> {
     let job = |unit| {
         let name = format!("{tap}:{unit}");
-        Job {
-            objective: name.parse().unwrap(),
-            key: Key::new(0, name, 0),
-        }
+        let objective = name.parse().unwrap();
+        Job::new(&objective, &model.encoder, Key::new(0, name, 0)).unwrap()
     };
     (0..units).map(job).collect()
 }
@@ -166,13 +164,13 @@ fn gpu_pictures_of_mini_are_as_good_as_the_cpus() {
         false => (2, 24, 0.1),
     };
     let model = Model::load("mini", Options::default()).unwrap();
-    let (jobs, settings) = (jobs("layer4.0.sum", units), settings(64, steps));
+    let (jobs, settings) = (jobs(&model, "layer4.0.sum", units), settings(64, steps));
     let judge = Judge::new(&model);
     // Mean of the objective under the transforms that every sidecar reports.
     let quality = |rendered: Vec<percept::error::Result<Rendered>>| -> f64 {
         let measure = |(rendered, job): (percept::error::Result<Rendered>, &Job)| {
             let rendered = rendered.unwrap_or_else(|e| panic!("{}", e.report()));
-            let measured = judge.measure(&job.objective, &rendered, &()).unwrap();
+            let measured = judge.measure(job, &rendered, &()).unwrap();
             measured.quality.robust_mean
         };
         rendered.into_iter().zip(&jobs).map(measure).sum::<f64>() / units as f64
@@ -206,7 +204,7 @@ fn gpu_two_runs_make_the_same_bytes() {
     for model in networks.map(random) {
         let encoder = &model.encoder;
         let tap = &encoder.tap(encoder.default_tap()).name;
-        let (jobs, settings) = (jobs(tap, 3), settings(encoder.resolution(), steps));
+        let (jobs, settings) = (jobs(&model, tap, 3), settings(encoder.resolution(), steps));
         for dtype in [Dtype::F32, Dtype::F16, Dtype::Bf16] {
             let run = |records| -> Vec<Vec<f32>> {
                 let there = GpuModel::upload(&model, gpu.clone(), dtype).unwrap();
@@ -253,7 +251,7 @@ fn gpu_full_memory_is_said_with_the_cure() {
     drop(taken);
     let model = Model::load("mini", Options::default()).unwrap();
     let there = GpuModel::upload(&model, gpu, Dtype::F32).unwrap();
-    let rendered = there.ascend(&settings(64, 2), &jobs("layer4.0.sum", 2), &());
+    let rendered = there.ascend(&settings(64, 2), &jobs(&model, "layer4.0.sum", 2), &());
     assert!(rendered.iter().all(Result::is_ok));
 }
 

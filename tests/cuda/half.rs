@@ -101,15 +101,18 @@ fn settings(steps: usize, transforms: Vec<Transform>) -> Settings {
     }
 }
 
-fn job(objective: &str) -> Job {
-    Job {
-        objective: objective.parse().unwrap(),
-        key: Key::new(0, "the same", 0),
-    }
+fn job(model: &Model, objective: &str) -> Job {
+    let key = Key::new(0, "the same", 0);
+    Job::new(&objective.parse().unwrap(), &model.encoder, key).unwrap()
 }
 
-fn render(there: &GpuModel, settings: &Settings, objectives: &[&str]) -> Vec<Rendered> {
-    let jobs: Vec<Job> = objectives.iter().map(|text| job(text)).collect();
+fn render(
+    model: &Model,
+    there: &GpuModel,
+    settings: &Settings,
+    objectives: &[&str],
+) -> Vec<Rendered> {
+    let jobs: Vec<Job> = objectives.iter().map(|text| job(model, text)).collect();
     let one = |rendered: percept::error::Result<Rendered>| {
         rendered.unwrap_or_else(|error| panic!("{}", error.report()))
     };
@@ -148,8 +151,8 @@ fn gradients_beyond_f16_are_halved_until_they_fit() {
     let there = GpuModel::upload(&model, gpu, Dtype::F16).unwrap();
     let (steps, unit) = (24, "layer4.0.sum:117");
     let moving = settings(steps, lucid());
-    let ours = render(&there, &moving, &[&long, unit]);
-    let alone = render(&there, &moving, &[unit]);
+    let ours = render(&model, &there, &moving, &[&long, unit]);
+    let alone = render(&model, &there, &moving, &[unit]);
     assert!(pixels(&ours[1]) == pixels(&alone[0]));
 
     let norms = &ours[0].trace.gradient_norm;
@@ -164,13 +167,13 @@ fn gradients_beyond_f16_are_halved_until_they_fit() {
         learning_rate: 1e-30,
         ..settings(lost + 1, lucid())
     };
-    let still = render(&there, &still, &[&long]);
+    let still = render(&model, &there, &still, &[&long]);
     assert_eq!(
         ours[0].trace.objective[..=lost],
         still[0].trace.objective[..]
     );
 
-    let recorded = render(&there.recording(true), &moving, &[&long]);
+    let recorded = render(&model, &there.recording(true), &moving, &[&long]);
     assert!(pixels(&ours[0]) == pixels(&recorded[0]));
 }
 
@@ -188,7 +191,7 @@ fn a_step_whose_gradient_is_lost_does_not_count() {
         let vector = direction(folder.path(), 4e4 / weight);
         let objectives = ["", " - 100*l2"].map(|penalty| format!("{weight}*{vector}{penalty}"));
         let objectives = objectives.each_ref().map(String::as_str);
-        render(&there, &settings(steps, Vec::new()), &objectives)
+        render(&model, &there, &settings(steps, Vec::new()), &objectives)
     };
     let steps = 16;
     let ours = climb(steps, 1.0);
@@ -220,7 +223,10 @@ fn activations_beyond_f16_are_an_error() {
     let path = folder.path().join("v.npy");
     ndarray_npy::write_npy(&path, &ndarray::Array1::from_elem(768, f32::MAX)).unwrap();
     let model = Model::load("mini", Options::default()).unwrap();
-    let jobs = [job(&direction_of(&path)), job("layer4.0.sum:3")];
+    let jobs = [
+        job(&model, &direction_of(&path)),
+        job(&model, "layer4.0.sum:3"),
+    ];
     let settings = settings(2, lucid());
     let there = GpuModel::upload(&model, gpu, Dtype::F16).unwrap();
     let mut rendered = there.ascend(&settings, &jobs, &()).into_iter();

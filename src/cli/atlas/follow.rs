@@ -36,6 +36,10 @@ impl Watch for Follow {
         self.progress.stepped(steps_done);
     }
 
+    fn warn(&self, message: &str) {
+        Watch::warn(&self.progress, message);
+    }
+
     fn should_stop(&self) -> bool {
         self.progress.should_stop()
     }

@@ -1,48 +1,35 @@
-//! Quantities of the RGB image itself: values and gradients, one image at a time.
+//! Terms that act on the RGB image itself: values and gradients, one image at a time.
 
-/// The mean of `(x - 0.5)^2`, its gradient times `weight` added to `gradient`.
-pub fn l2(image: &[f64], weight: f64, gradient: &mut [f64]) -> f64 {
-    let count = image.len() as f64;
-    for (slope, &x) in gradient.iter_mut().zip(image) {
-        *slope += weight * 2.0 * (x - 0.5) / count;
-    }
-    image.iter().map(|&x| (x - 0.5) * (x - 0.5)).sum::<f64>() / count
+use super::l2::l2;
+use super::tv::total_variation;
+
+/// A term that acts on the RGB image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnCanvas {
+    /// The mean of `(x - 0.5)^2`.
+    L2,
+    /// Total variation.
+    Tv,
 }
 
-/// The mean absolute difference between horizontal and vertical neighbours of planes of
-/// `height x width`, its gradient times `weight` added to `gradient`; 0 where a plane has one
-/// pixel only.
-pub fn total_variation(
-    image: &[f64],
-    (height, width): (usize, usize),
-    weight: f64,
-    gradient: &mut [f64],
-) -> f64 {
-    let pixels = height * width;
-    let planes = image.len() / pixels.max(1);
-    let pairs = planes * (height * (width - 1) + (height - 1) * width);
-    if pairs == 0 {
-        return 0.0;
-    }
-    let share = weight / pairs as f64;
-    let mut sum = 0.0;
-    let mut pair = |a: usize, b: usize| {
-        let difference = image[a] - image[b];
-        sum += difference.abs();
-        if difference != 0.0 {
-            gradient[a] += share * difference.signum();
-            gradient[b] -= share * difference.signum();
-        }
-    };
-    for index in 0..image.len() {
-        if index % width + 1 < width {
-            pair(index, index + 1);
-        }
-        if index % pixels + width < pixels {
-            pair(index, index + width);
+impl OnCanvas {
+    /// All of them, in the order in which a GPU has their weights.
+    #[cfg(feature = "cuda")]
+    pub const ALL: [Self; 2] = [Self::L2, Self::Tv];
+
+    /// The value of planes `(channels, height, width)`; adds `weight` times the gradient to `gradient`.
+    pub(super) fn read(
+        self,
+        image: &[f64],
+        size: (usize, usize),
+        weight: f64,
+        gradient: &mut [f64],
+    ) -> f64 {
+        match self {
+            Self::L2 => l2(image, weight, gradient),
+            Self::Tv => total_variation(image, size, weight, gradient),
         }
     }
-    sum / pairs as f64
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use crate::ops::warp::{Sampling, Warp};
 
 /// The encoder's square input for a canvas, with the model's normalisation.
 #[derive(Debug, Clone)]
-pub struct View {
+pub struct Viewport {
     side: usize,
     mean: [f64; 3],
     deviation: [f64; 3],
 }
 
-impl View {
+impl Viewport {
     /// For a canvas of `canvas x canvas` pixels when `taps` are read.
     pub fn new(model: &Model, canvas: usize, taps: &[TapId]) -> Self {
         let Normalisation { mean, deviation } = model.conventions.normalisation.value;
@@ -29,12 +29,7 @@ impl View {
         self.side
     }
 
-    /// The warp of one image.
-    pub fn warp(&self, sampling: Sampling) -> Warp {
-        self.warps(vec![sampling])
-    }
-
-    /// The warp of a batch.
+    /// The warp of a batch, of as many images as samplings.
     pub fn warps(&self, samplings: Vec<Sampling>) -> Warp {
         Warp {
             size: (self.side, self.side),

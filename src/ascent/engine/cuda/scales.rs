@@ -10,7 +10,6 @@ use crate::ascent::check::Measured;
 use crate::backend::cuda::launch::{reduce_guard_bwd, size};
 use crate::backend::cuda::{Array, Float, Gpu, Grid};
 use crate::error::{Error, Result, bail};
-use crate::objective::Reading;
 
 /// The first scale of an objective whose largest weight is 1. `tests/cuda/half.rs` shows that 64 times less
 /// or 8 times more makes no gradient of the embedded model or the fixtures worse.
@@ -24,7 +23,8 @@ const MOST_LOST: usize = 48;
 
 /// The scales of a batch.
 pub struct Scales {
-    pub there: Array<f32>,
+    /// One an image.
+    pub factors: Array<f32>,
     /// Two numbers an image, see `kernels/prelude.cuh`.
     pub lost: Array<u32>,
     /// Whether gradients can be lost; where not, all scales are 1.
@@ -32,23 +32,22 @@ pub struct Scales {
 }
 
 /// The power of two that brings an objective's cotangents to where [`FIRST`] has those of weight 1.
-fn first(readings: &[Reading]) -> f32 {
-    let weights = readings.iter().map(|reading| reading.weight.abs());
-    let exponent = (FIRST / weights.fold(0.0, f64::max)).log2().floor();
+fn first(largest_weight: f64) -> f32 {
+    let exponent = (FIRST / largest_weight).log2().floor();
     exponent.clamp(EXPONENTS.0, EXPONENTS.1).exp2() as f32
 }
 
 impl Scales {
-    /// For the objectives of a batch, whose activations are stored as `T`.
+    /// For objectives with these largest weights of terms that act at a tap, whose activations are stored as `T`.
     ///
     /// # Errors
     /// When the device's memory is full.
-    pub fn new<T: Float>(gpu: &Arc<Gpu>, readings: &[Vec<Reading>]) -> Result<Self> {
-        let scale = |readings: &Vec<Reading>| if T::IS_NARROW { first(readings) } else { 1.0 };
-        let scales: Vec<f32> = readings.iter().map(scale).collect();
+    pub fn new<T: Float>(gpu: &Arc<Gpu>, largest_weights: &[f64]) -> Result<Self> {
+        let scale = |&weight: &f64| if T::IS_NARROW { first(weight) } else { 1.0 };
+        let scales: Vec<f32> = largest_weights.iter().map(scale).collect();
         Ok(Self {
-            there: Array::upload(gpu, &scales)?,
-            lost: Array::zeros(gpu, 2 * readings.len())?,
+            factors: Array::upload(gpu, &scales)?,
+            lost: Array::zeros(gpu, 2 * scales.len())?,
             are_guarded: T::IS_NARROW,
         })
     }
@@ -70,7 +69,7 @@ impl Scales {
             &gpu,
             Grid::blocks(gradient.len() / length),
             gradient.into(),
-            (&mut self.there).into(),
+            (&mut self.factors).into(),
             (&mut self.lost).into(),
             step.into(),
             measured.into(),
@@ -111,28 +110,19 @@ impl Scales {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::encoder::tap::TapId;
-    use crate::objective::What;
+    use super::first;
 
     #[test]
     fn first_scales_are_powers_of_two_against_the_weight() {
-        let reading = |weight| Reading {
-            tap: TapId(0),
-            what: What::Unit(0),
-            weight,
-            first: 0,
-            rows: 1,
-        };
-        for (weights, scale) in [
-            (&[1.0][..], 1024.0),
-            (&[-2.0, 0.1], 512.0),
-            (&[3.0], 256.0),
-            (&[1e-30], 16777216.0),
-            (&[3e38], 2f32.powi(-14)),
+        for (weight, scale) in [
+            (1.0, 1024.0),
+            (2.0, 512.0),
+            (3.0, 256.0),
+            (1e-30, 16777216.0),
+            (3e38, 2f32.powi(-14)),
+            (0.0, 16777216.0),
         ] {
-            let readings: Vec<Reading> = weights.iter().map(|&weight| reading(weight)).collect();
-            assert_eq!(first(&readings), scale, "{weights:?}");
+            assert_eq!(first(weight), scale, "{weight}");
         }
     }
 }

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use super::ledger::WORDS;
+use crate::ascent::engine::Objectives;
 use crate::backend::cuda::launch::{reduce_terms_bwd, reduce_values_fwd, size};
 use crate::backend::cuda::{Array, Float, Gpu, GpuField, Grid};
-use crate::encoder::engine::cuda::Cuda;
-use crate::encoder::program::Run;
 use crate::encoder::tap::TapId;
-use crate::error::{Error, Kind, Result};
-use crate::objective::{Reading, What};
+use crate::error::Result;
+use crate::objective::{Bound, Table};
 
 /// All terms that read one tap.
 pub struct Terms {
-    tap: TapId,
+    images: usize,
     /// Image and weight of each.
     owners: Vec<(usize, f64)>,
     starts: Array<i32>,
@@ -22,55 +22,38 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Of each image's readings those of `tap`.
+    /// Of each image's objective the terms at `tap`.
     ///
     /// # Errors
-    /// When the device's memory is full.
-    pub fn new(gpu: &Arc<Gpu>, tap: TapId, readings: &[Vec<Reading>]) -> Result<Self> {
-        let (mut owners, mut starts) = (Vec::new(), vec![0]);
-        let (mut numbers, mut weights) = (Vec::new(), Vec::new());
-        let (mut vectors, mut count) = (Vec::new(), 0);
-        for (image, readings) in readings.iter().enumerate() {
-            for reading in readings.iter().filter(|reading| reading.tap == tap) {
-                owners.push((image, reading.weight));
-                weights.push(reading.weight as f32);
-                let (kind, which, power) = match reading.what {
-                    What::Unit(channel) => (0, channel, 0),
-                    What::Direction(vector, power) => {
-                        vectors.extend(vector.iter().map(|&x| x as f32));
-                        count += 1;
-                        (1, count - 1, power)
-                    }
-                };
-                let rows = [reading.first, reading.rows].map(|n| n as i32);
-                numbers.extend([kind, which as i32, rows[0], rows[1], power as i32]);
-            }
-            starts.push(owners.len() as i32);
-        }
+    /// When a position lies outside the tap's grid, or the device's memory is full.
+    pub fn new(gpu: &Arc<Gpu>, of: &Objectives, tap: TapId) -> Result<Self> {
+        let bound: Vec<&Bound> = of.bound.iter().map(|objective| &**objective).collect();
+        let table = Table::new(of.encoder, tap, of.side, &bound)?;
+        let weights: Vec<f32> = table
+            .owners
+            .iter()
+            .map(|(_, weight)| *weight as f32)
+            .collect();
         Ok(Self {
-            tap,
-            owners,
-            starts: Array::upload(gpu, &starts)?,
-            numbers: Array::upload(gpu, &numbers)?,
+            images: bound.len(),
+            owners: table.owners,
+            starts: Array::upload(gpu, &table.starts)?,
+            numbers: Array::upload(gpu, table.numbers.as_flattened())?,
             weights: Array::upload(gpu, &weights)?,
-            vectors: Array::upload(gpu, &vectors)?,
+            vectors: Array::upload(gpu, &table.vectors)?,
         })
     }
 
-    /// The tap.
-    pub fn tap(&self) -> TapId {
-        self.tap
-    }
-
-    /// What a pass kept of the tap.
-    ///
-    /// # Errors
-    /// When it was not asked for it.
-    pub fn activation<'a, T: Float>(&self, run: &'a Run<Cuda<T>>) -> Result<&'a GpuField<T>> {
-        run.activation(self.tap).ok_or_else(|| {
-            let message = "a pass did not keep a tap of its objectives";
-            Error::new(Kind::Internal, message)
-        })
+    /// The weighted sums of each image's terms, without a gradient; waits for the device.
+    pub fn values<T: Float>(&self, a: &GpuField<T>) -> Result<Vec<f64>> {
+        let gpu = a.gpu();
+        let scales = Array::upload(gpu, &vec![1.0; self.images])?;
+        let place = Array::zeros(gpu, WORDS)?;
+        let mut values = Array::any(gpu, self.count())?;
+        self.read(a, &scales, &place, &mut values)?;
+        let mut sums = vec![0.0; self.images];
+        self.add_to(&mut sums, &values.download()?);
+        Ok(sums)
     }
 
     /// How many.

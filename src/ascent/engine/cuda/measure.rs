@@ -11,7 +11,8 @@ use crate::error::Result;
 /// The penalties of a batch's RGB images (`kernels/penalty.cu`).
 pub struct Penalties {
     weights: Vec<[f64; 2]>,
-    there: Array<f32>,
+    /// The same in the device's memory.
+    uploaded: Array<f32>,
 }
 
 /// The penalties' values, two an image, and the squares of the gradient's norm with them, at each place.
@@ -26,10 +27,10 @@ impl Penalties {
         if weights.as_flattened().iter().all(|&weight| weight == 0.0) {
             return Ok(None);
         }
-        let there: Vec<f32> = weights.as_flattened().iter().map(|&x| x as f32).collect();
+        let single: Vec<f32> = weights.as_flattened().iter().map(|&x| x as f32).collect();
         Ok(Some(Self {
             weights,
-            there: Array::upload(gpu, &there)?,
+            uploaded: Array::upload(gpu, &single)?,
         }))
     }
 
@@ -47,7 +48,7 @@ impl Penalties {
             rgb.gpu(),
             Grid::blocks(self.weights.len()),
             rgb.into(),
-            (&self.there).into(),
+            (&self.uploaded).into(),
             step.into(),
             (&mut *gradient).into(),
             values.into(),
@@ -87,7 +88,7 @@ pub fn squares(
 
 /// The measurements of some steps, each at its place.
 pub struct Measures {
-    images: usize,
+    pub images: usize,
     /// Of the terms that read each tap.
     pub values: Vec<Array<f32>>,
     /// Squares of the gradient's norm without penalties.

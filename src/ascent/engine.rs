@@ -1,0 +1,210 @@
+//! What an engine does in a step of an ascent beside running the encoder's program.
+
+mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use super::Settings;
+use super::check::Measured;
+use crate::encoder::Encoder;
+use crate::encoder::engine::Engine;
+use crate::encoder::layer::Rules;
+use crate::encoder::program::Run;
+use crate::encoder::tap::TapId;
+use crate::error::{Error, Result};
+use crate::objective::{Activity, Bound};
+use crate::ops::warp::Warp;
+use crate::param::Parameterisation;
+
+/// What the images of a batch climb.
+pub struct Objectives<'a> {
+    /// What they are bound to.
+    pub encoder: &'a Encoder,
+    /// One an image; all read the same taps.
+    pub bound: Vec<Arc<Bound>>,
+    /// The taps that they read.
+    pub taps: Vec<TapId>,
+    /// Side of the encoder's input in pixels.
+    pub side: usize,
+}
+
+impl<'a> Objectives<'a> {
+    /// Objectives that read the same taps, for an input of `side` pixels.
+    pub fn new(encoder: &'a Encoder, bound: Vec<Arc<Bound>>, side: usize) -> Self {
+        let taps = bound.first().map(|objective| objective.taps().to_vec());
+        Self {
+            encoder,
+            bound,
+            taps: taps.unwrap_or_default(),
+            side,
+        }
+    }
+}
+
+/// An engine that climbs. Operations are on a whole batch, whose images are treated independently.
+pub trait StepEngine: Engine {
+    /// Where memory is taken.
+    type Device;
+    /// Numbers of every image: free numbers `(n, ...)`, RGB planes `(n, 3, h, w)`, or a cotangent of either.
+    type Numbers;
+    /// From free numbers to RGB planes.
+    type Parameterisation;
+    /// From RGB planes to the encoder's input.
+    type Warp;
+    /// The terms of all images that act at one tap.
+    type Terms;
+    /// The terms of all images that act on the canvas.
+    type OnCanvas;
+    /// The optimiser's state.
+    type Optimiser;
+    /// What steps measured, until it is read.
+    type Ledger;
+    /// What launches a step.
+    type Launcher;
+
+    /// Steps after which measurements are read.
+    const READ_EVERY: usize;
+
+    /// The parameterisation in the device's memory.
+    fn parameterisation(
+        device: &Self::Device,
+        of: &Arc<Parameterisation>,
+    ) -> Result<Self::Parameterisation>;
+
+    /// The numbers of images `(1, ...)` of equal shapes, put together.
+    fn numbers(device: &Self::Device, images: &[Tensor]) -> Result<Self::Numbers>;
+
+    /// RGB planes of squares as `(1, 3, side, side)` each.
+    fn pictures(planes: &Self::Numbers, side: usize) -> Result<Vec<Tensor>>;
+
+    /// RGB planes `(n, 3, side, side)` in (0, 1) from free numbers.
+    fn canvas(
+        parameterisation: &Self::Parameterisation,
+        numbers: &Self::Numbers,
+        images: usize,
+    ) -> Result<Self::Numbers>;
+
+    /// The cotangent of the free numbers from the planes and their cotangent.
+    fn canvas_pullback(
+        parameterisation: &Self::Parameterisation,
+        canvas: &Self::Numbers,
+        cotangent: &Self::Numbers,
+        images: usize,
+    ) -> Result<Self::Numbers>;
+
+    /// A warp in the device's memory.
+    fn warp(device: &Self::Device, warp: &Warp) -> Result<Self::Warp>;
+
+    /// Another warp of as many images in its place.
+    fn set_warp(there: &mut Self::Warp, warp: &Warp) -> Result<()>;
+
+    /// The encoder's input `(n, side, side, 3)` for square planes of `canvas` pixels.
+    fn view(warp: &Self::Warp, planes: &Self::Numbers, canvas: usize) -> Result<Self::Field>;
+
+    /// The cotangent of square planes of `canvas` pixels from that of the encoder's input.
+    fn view_pullback(
+        warp: &Self::Warp,
+        dx: &Self::Field,
+        canvas: usize,
+        ledger: &Self::Ledger,
+    ) -> Result<Self::Numbers>;
+
+    /// As many zeros.
+    fn zeros(device: &Self::Device, like: &Self::Numbers) -> Result<Self::Numbers>;
+
+    /// The terms at one tap.
+    ///
+    /// # Errors
+    /// When a position lies outside the tap's grid.
+    fn terms(device: &Self::Device, of: &Objectives, tap: TapId) -> Result<Self::Terms>;
+
+    /// The terms on the canvas; none where no image has one.
+    fn on_canvas(device: &Self::Device, of: &Objectives) -> Result<Option<Self::OnCanvas>>;
+
+    /// An optimiser of such free numbers that has taken no step.
+    fn optimiser(
+        device: &Self::Device,
+        numbers: &Self::Numbers,
+        images: usize,
+        settings: &Settings,
+    ) -> Result<Self::Optimiser>;
+
+    /// A ledger without entries.
+    fn ledger(
+        device: &Self::Device,
+        of: &Objectives,
+        terms: &[Self::Terms],
+        on_canvas: Option<&Self::OnCanvas>,
+    ) -> Result<Self::Ledger>;
+
+    /// Opens the entry of a step, counted from 0, at a place below [`StepEngine::READ_EVERY`].
+    fn begin(ledger: &mut Self::Ledger, step: usize, place: usize) -> Result<()>;
+
+    /// Takes note of the encoder's input.
+    fn note_input(_ledger: &mut Self::Ledger, _input: &Self::Field) {}
+
+    /// The cotangent of activations from the terms at their tap, the `index`th of the objectives' taps; the terms'
+    /// values are noted.
+    fn read(
+        terms: &Self::Terms,
+        index: usize,
+        activation: &Self::Field,
+        ledger: &mut Self::Ledger,
+    ) -> Result<Self::Field>;
+
+    /// The weighted sums of each image's terms, without a gradient.
+    fn values(terms: &Self::Terms, activation: &Self::Field) -> Result<Vec<f64>>;
+
+    /// Notes the norms of each image's gradient, in which nothing on the canvas is yet.
+    fn note_gradient(ledger: &mut Self::Ledger, gradient: &Self::Numbers) -> Result<()>;
+
+    /// Adds the gradients of the terms on square canvases; their values and the norms with them are noted.
+    fn read_canvas(
+        terms: &Self::OnCanvas,
+        canvas: (&Self::Numbers, usize),
+        gradient: &mut Self::Numbers,
+        ledger: &mut Self::Ledger,
+    ) -> Result<()>;
+
+    /// A step up the gradient.
+    fn ascend(
+        optimiser: &mut Self::Optimiser,
+        numbers: &mut Self::Numbers,
+        gradient: &Self::Numbers,
+        ledger: &Self::Ledger,
+    ) -> Result<()>;
+
+    /// What the steps at the first `places` measured of each image.
+    fn measured(
+        ledger: &mut Self::Ledger,
+        places: usize,
+        terms: &[Self::Terms],
+        on_canvas: Option<&Self::OnCanvas>,
+    ) -> Result<Vec<Vec<Measured>>>;
+
+    /// Whether an image's gradient was too large for the device's type, so that the image did not take the step;
+    /// `lost` counts such gradients.
+    ///
+    /// # Errors
+    /// When there were too many.
+    fn has_lost(_ledger: &Self::Ledger, _: Measured, _lost: &mut usize) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// An image's error, with what the engine knows of its cause.
+    fn explained(ledger: &Self::Ledger, encoder: &Encoder, image: usize, error: Error) -> Error;
+
+    /// Has a step launched that follows these rules.
+    fn launch(
+        launcher: &mut Self::Launcher,
+        rules: Rules,
+        step: impl FnOnce() -> Result<()>,
+    ) -> Result<()>;
+
+    /// What each image of a pass does to its objective's units.
+    fn activities(of: &Objectives, run: &Run<Self>) -> Result<Vec<Activity>>;
+}
