@@ -83,7 +83,7 @@ fn ascents(criterion: &mut Criterion) {
             .map(|unit| {
                 let objective = format!("layer4.0.sum:{unit}").parse();
                 let key = Key::new(0, unit.to_string(), 0);
-                Job::new(&objective.expect("an objective"), &model.encoder, key)
+                Job::new(&objective.expect("an objective"), &model, key)
                     .expect("a unit of the model")
             })
             .collect();

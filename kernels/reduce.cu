@@ -2,8 +2,8 @@
 // every image has terms of its own; penalties of the RGB image; norms.
 //
 // `reduce_terms`: a warp a row (a position) of an image. It clears the row's cotangent and goes through
-// the image's terms in order. A unit's term reads and writes one value; a direction's reads the row and the
-// vector twice and writes the row. Values go to a table of terms x rows, in f32, and `reduce_values` takes
+// the image's terms in order. A unit's term reads and writes one value; a direction's and a text's read the row and the
+// vector twice and write the row. Values go to a table of terms x rows, in f32, and `reduce_values` takes
 // each term's mean over its rows, a warp a term. E c bytes a row to write, 3 E c with a direction.
 //
 // `reduce_norm`: the sum of squares of an image, a block an image, in f64, for a trace of gradients.
@@ -13,10 +13,78 @@
 
 // Of a term: kind, channel or vector, first row, rows, power.
 #define TERM_NUMBERS 5
-enum { TERM_UNIT = 0, TERM_DIRECTION = 1 };
+enum { TERM_UNIT = 0, TERM_DIRECTION = 1, TERM_DEEPDREAM = 2, TERM_TEXT = 3 };
 // The guards of lucid's direction: the floor of the cosine, and the constant beside the norms.
 #define COSINE_FLOOR 0.1f
 #define NORM_EPSILON 1e-4f
+
+// A row of channels, read by a warp, and its cotangent, to which a term adds `weight` times its gradient. Each
+// answers with the value.
+template <typename T> struct Row {
+  const T *from;
+  T *to;
+  u32 channels, lane;
+  float weight;
+  __device__ __forceinline__ float at(u32 c) const { return load(from[c]); }
+  __device__ __forceinline__ void add(u32 c, float slope) const {
+    to[c] = Stored<T>::of(fmaf(weight, slope, load(to[c])));
+  }
+};
+
+template <typename T> __device__ __forceinline__ float term_unit(const Row<T> &row, u32 channel) {
+  // By the lane that has cleared it.
+  if (row.lane == channel % 32) row.to[channel] = Stored<T>::of(load(row.to[channel]) + row.weight);
+  return row.at(channel);
+}
+
+// dot(a, v) * max(0.1, cos(a, v))^power.
+template <typename T> __device__ __forceinline__ float term_direction(const Row<T> &row, const float *v, int power) {
+  float dot = 0.0f, squares = 0.0f, target = 0.0f;
+  for (u32 c = row.lane; c < row.channels; c += 32) {
+    float x = row.at(c);
+    dot = fmaf(x, v[c], dot);
+    squares = fmaf(x, x, squares);
+    target = fmaf(v[c], v[c], target);
+  }
+  dot = warp_sum(dot);
+  float length = sqrtf(warp_sum(squares)), guarded = length + NORM_EPSILON;
+  target = sqrtf(warp_sum(target)) + NORM_EPSILON;
+  float cosine = dot / (guarded * target), floored = fmaxf(cosine, COSINE_FLOOR);
+  float below = 1.0f;
+  for (int k = 1; k < power; k++) below *= floored;
+  float factor = power > 0 ? below * floored : 1.0f;
+  float of_factor = power > 0 && cosine > COSINE_FLOOR ? dot * (float)power * below : 0.0f;
+  float along = length > 0.0f ? cosine / (guarded * length) : 0.0f;
+  for (u32 c = row.lane; c < row.channels; c += 32)
+    row.add(c, v[c] * factor + of_factor * (v[c] / (guarded * target) - along * row.at(c)));
+  return dot * factor;
+}
+
+// The mean square.
+template <typename T> __device__ __forceinline__ float term_deepdream(const Row<T> &row) {
+  float squares = 0.0f, share = 1.0f / (float)row.channels;
+  for (u32 c = row.lane; c < row.channels; c += 32) {
+    float x = row.at(c);
+    squares = fmaf(x, x, squares);
+    row.add(c, 2.0f * share * x);
+  }
+  return warp_sum(squares) * share;
+}
+
+// The cosine with a vector of length 1; 0 where the row has no length.
+template <typename T> __device__ __forceinline__ float term_text(const Row<T> &row, const float *v) {
+  float dot = 0.0f, squares = 0.0f;
+  for (u32 c = row.lane; c < row.channels; c += 32) {
+    float x = row.at(c);
+    dot = fmaf(x, v[c], dot);
+    squares = fmaf(x, x, squares);
+  }
+  float length = sqrtf(warp_sum(squares));
+  if (length == 0.0f) return 0.0f;
+  float over = 1.0f / length, cosine = warp_sum(dot) * over;
+  for (u32 c = row.lane; c < row.channels; c += 32) row.add(c, (v[c] - cosine * over * row.at(c)) * over);
+  return cosine;
+}
 
 // Terms of image i are starts[i]..starts[i + 1]; `weights` of the cotangent, one a term, and `scales`, one an
 // image, powers of two.
@@ -27,41 +95,22 @@ __device__ __forceinline__ void reduce_terms(const T *a, const int *starts, cons
   u32 lane = threadIdx.x % 32, warps = gridDim.x * (blockDim.x / 32);
   for (u32 i = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32; i < images * rows; i += warps) {
     u32 image = i / rows, row = i % rows;
-    const T *from = a + (size_t)i * channels;
     T *to = cotangent + (size_t)i * channels;
     for (u32 c = lane; c < channels; c += 32) to[c] = Stored<T>::of(0.0f);
     for (int t = starts[image]; t < starts[image + 1]; t++) {
       const int *term = terms + t * TERM_NUMBERS;
-      bool reads = (int)row >= term[2] && (int)row < term[2] + term[3];
-      float value = 0.0f, weight = weights[t] / (float)term[3] * scales[image];
-      if (reads && term[0] == TERM_UNIT) {
-        u32 channel = (u32)term[1];
-        value = load(from[channel]);
-        // By the lane that has cleared it.
-        if (lane == channel % 32) to[channel] = Stored<T>::of(load(to[channel]) + weight);
-      } else if (reads) {
-        const float *v = vectors + (size_t)term[1] * channels;
-        float dot = 0.0f, squares = 0.0f, target = 0.0f;
-        for (u32 c = lane; c < channels; c += 32) {
-          float x = load(from[c]);
-          dot = fmaf(x, v[c], dot);
-          squares = fmaf(x, x, squares);
-          target = fmaf(v[c], v[c], target);
-        }
-        dot = warp_sum(dot);
-        float length = sqrtf(warp_sum(squares)), guarded = length + NORM_EPSILON;
-        target = sqrtf(warp_sum(target)) + NORM_EPSILON;
-        float cosine = dot / (guarded * target), floored = fmaxf(cosine, COSINE_FLOOR);
-        float below = 1.0f;
-        for (int k = 1; k < term[4]; k++) below *= floored;
-        float factor = term[4] > 0 ? below * floored : 1.0f;
-        float of_factor = term[4] > 0 && cosine > COSINE_FLOOR ? dot * (float)term[4] * below : 0.0f;
-        float along = length > 0.0f ? cosine / (guarded * length) : 0.0f;
-        value = dot * factor;
-        for (u32 c = lane; c < channels; c += 32) {
-          float slope = v[c] * factor + of_factor * (v[c] / (guarded * target) - along * load(from[c]));
-          to[c] = Stored<T>::of(fmaf(weight, slope, load(to[c])));
-        }
+      if ((int)row < term[2] || (int)row >= term[2] + term[3]) {
+        if (lane == 0) table[(size_t)t * rows + row] = 0.0f;
+        continue;
+      }
+      float weight = weights[t] / (float)term[3] * scales[image], value = 0.0f;
+      Row<T> own = {a + (size_t)i * channels, to, channels, lane, weight};
+      const float *vector = vectors + (size_t)term[1] * channels;
+      switch (term[0]) {
+      case TERM_UNIT: value = term_unit(own, (u32)term[1]); break;
+      case TERM_DIRECTION: value = term_direction(own, vector, term[4]); break;
+      case TERM_DEEPDREAM: value = term_deepdream(own); break;
+      case TERM_TEXT: value = term_text(own, vector); break;
       }
       if (lane == 0) table[(size_t)t * rows + row] = value;
     }

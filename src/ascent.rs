@@ -24,9 +24,9 @@ use serde::Serialize;
 
 use crate::backend::cpu::Real;
 use crate::backend::threads::map_images;
+use crate::encoder::Visit;
 use crate::encoder::engine::Cpu;
 use crate::encoder::program::Program;
-use crate::encoder::{Encoder, Visit};
 use crate::error::{Error, Kind, Result};
 use crate::model::Model;
 use crate::objective::{Bound, Objective};
@@ -67,13 +67,13 @@ pub struct Job {
 }
 
 impl Job {
-    /// An image that climbs an objective of a model with this encoder.
+    /// An image that climbs an objective of a model.
     ///
     /// # Errors
     /// When the objective does not fit the model.
-    pub fn new(objective: &Objective, encoder: &Encoder, key: Key) -> Result<Self> {
+    pub fn new(objective: &Objective, model: &Model, key: Key) -> Result<Self> {
         Ok(Self {
-            objective: Arc::new(Bound::new(objective, encoder)?),
+            objective: Arc::new(Bound::new(objective, model)?),
             spelling: objective.to_string(),
             key,
         })

@@ -3,6 +3,7 @@
 
 mod at_tap;
 mod bound;
+mod deepdream;
 mod direction;
 mod l2;
 mod list;
@@ -12,17 +13,20 @@ mod position;
 #[cfg(feature = "cuda")]
 mod table;
 mod term;
+mod text;
 mod tv;
 mod unit;
 mod units;
 
 pub use bound::{Bound, Evaluation};
+pub use deepdream::DeepDream;
 pub use direction::Direction;
 pub use list::{Asked, parse_units};
 pub use position::Position;
 #[cfg(feature = "cuda")]
 pub use table::Table;
 pub use term::Term;
+pub use text::Text;
 pub use unit::Unit;
 pub use units::{Activity, UnitRead};
 

@@ -157,7 +157,7 @@ impl Recipe {
                 );
             }
         }
-        Bound::new(&self.objective, &model.encoder)?.check_positions(&model.encoder, self.size)
+        Bound::new(&self.objective, model)?.check_positions(&model.encoder, self.size)
     }
 
     /// What it runs on, the first GPU where that is a GPU, and how activations are stored.
@@ -201,7 +201,7 @@ impl Recipe {
     /// When the objective does not fit the model.
     pub fn job(&self, model: &Model) -> Result<Job> {
         let key = Key::new(self.seed, self.objective.to_string(), self.variant);
-        Job::new(&self.objective, &model.encoder, key)
+        Job::new(&self.objective, model, key)
     }
 
     /// The recipe as it is written into a PNG.

@@ -16,7 +16,10 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ("param", &["error", "seed", "backend", "ops"]),
     ("transform", &["seed", "ops"]),
     ("model", &["error", "input", "backend", "ops", "encoder"]),
-    ("objective", &["error", "input", "encoder"]),
+    (
+        "objective",
+        &["error", "input", "backend", "encoder", "model"],
+    ),
     (
         "ascent",
         &[

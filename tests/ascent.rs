@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use percept::ascent::{Job, Rendered, Settings, Watch, ascend};
 use percept::error::Kind;
 use percept::model::{Model, Options};
-use percept::objective::Objective;
+use percept::objective::{Bound, Objective, Term, Text};
 use percept::param::Basis;
 use percept::seed::Key;
 use percept::transform::preset::{NAMES, preset};
@@ -42,7 +42,7 @@ fn climb(settings: &Settings, objective: &str) -> percept::Result<Rendered> {
 
 fn job(objective: &Objective) -> percept::Result<Job> {
     let key = Key::new(0, objective.to_string(), 0);
-    Job::new(objective, &MINI.encoder, key)
+    Job::new(objective, &MINI, key)
 }
 
 fn rises(settings: &Settings, objective: &str) {
@@ -73,8 +73,37 @@ fn every_kind_of_objective_rises_within_a_few_steps() {
         "tv".to_owned(),
         format!("direction(layer4.0.sum, {file})"),
         format!("direction(layer4.0.sum, {file}, 2)"),
+        "text(\"a dog\") - 0.5*text(\"a cat (2*3 - 1)\")".to_owned(),
+        "deepdream(layer2)".to_owned(),
     ] {
         rises(&settings(8), &objective);
+    }
+}
+
+#[test]
+fn a_text_is_the_cosine_of_the_embeddings_that_encode_writes() {
+    let texts = ["a dog", "two words (of \"more\" - 1)"].map(str::to_owned);
+    let embeddings = percept::encode::texts(&MINI, &texts).unwrap();
+    let pixels: Vec<f32> = (0..3 * 64 * 64).map(|i| (i as f32 * 0.37).sin()).collect();
+    let image = Tensor::from_vec(pixels, (1, 3, 64, 64), &Device::Cpu).unwrap();
+    let numbers = |x: &Tensor| -> Vec<f64> {
+        let x = x.flatten_all().unwrap().to_dtype(DType::F64).unwrap();
+        x.to_vec1().unwrap()
+    };
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    for (text, embedding) in texts.into_iter().zip(embeddings.chunk(2, 0).unwrap()) {
+        let objective = Objective::from(Term::Text(Text { text }));
+        assert_eq!(
+            objective.to_string().parse::<Objective>().unwrap(),
+            objective
+        );
+        let bound = Bound::new(&objective, &MINI).unwrap();
+        let pass = MINI.encoder.forward(&image, bound.taps()).unwrap();
+        let value = bound.evaluate(&MINI.encoder, &pass, None).unwrap().value;
+        let seen = numbers(&pass.activation(bound.taps()[0]).unwrap());
+        let read = numbers(&embedding);
+        let cosine = dot(&seen, &read) / (dot(&seen, &seen) * dot(&read, &read)).sqrt();
+        assert!((value - cosine).abs() < 1e-9, "{value}, not {cosine}");
     }
 }
 

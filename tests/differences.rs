@@ -29,7 +29,7 @@ fn wave(side: usize, phase: f64) -> Tensor {
 
 fn derivative_matches(model: &Model, spelling: &str, side: usize) {
     let objective: Objective = spelling.parse().unwrap();
-    let bound = Bound::new(&objective, &model.encoder).unwrap();
+    let bound = Bound::new(&objective, model).unwrap();
     let evaluate = |x: &Tensor| {
         let pass = model.encoder.forward(x, bound.taps()).unwrap();
         let evaluation = bound.evaluate(&model.encoder, &pass, None).unwrap();
@@ -72,6 +72,8 @@ fn the_embedded_resnet_at_many_taps() {
         "layer4.0.sum:491",
         "layer4.0.sum:491@1,0",
         "embedding:9",
+        "text(\"a dog\") - 0.5*text(\"a cat\")",
+        "deepdream(layer3) + 0.1*layer3:4",
         "layer4.0.sum:491 - 0.5*layer3.1.sum:40 + 2*layer1:3@centre",
     ] {
         derivative_matches(&model, objective, 64);

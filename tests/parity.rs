@@ -378,7 +378,7 @@ fn tokens_match_the_reference_tokenizer() {
 /// The loop of `generate.py`: Fourier parameterisation, no transforms, one channel, Adam.
 fn ascent_matches_pytorch(model: &Model, expected: &Tensors, objective: &str) {
     let objective: Objective = objective.parse().unwrap();
-    let bound = Bound::new(&objective, &model.encoder).unwrap();
+    let bound = Bound::new(&objective, model).unwrap();
     let parameterisation = Parameterisation::new(Basis::Fourier { decay: 1.0 }, 64);
     let Normalisation { mean, deviation } = model.conventions.normalisation.value;
     let warp = Warp {

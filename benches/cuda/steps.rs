@@ -35,8 +35,7 @@ fn jobs(model: &Model, units: usize) -> Vec<Job> {
         .map(|unit| {
             let objective = format!("{tap}:{unit}").parse();
             let key = Key::new(0, unit.to_string(), 0);
-            Job::new(&objective.expect("an objective"), &model.encoder, key)
-                .expect("a unit of the model")
+            Job::new(&objective.expect("an objective"), model, key).expect("a unit of the model")
         })
         .collect()
 }

@@ -85,7 +85,7 @@ impl Wanted {
                         asked.count()
                     );
                 };
-                let bound = Bound::new(&objective, encoder)?;
+                let bound = Bound::new(&objective, model)?;
                 if bound.reads_canvas() {
                     bail!(
                         Request,

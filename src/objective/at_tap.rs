@@ -5,9 +5,11 @@ use std::ops::Range;
 
 use candle_core::WithDType;
 
+use super::deepdream;
 use super::direction::BoundDirection;
 #[cfg(feature = "cuda")]
 use super::table::Entry;
+use super::text::BoundText;
 use super::unit::BoundUnit;
 use crate::backend::cpu::Real;
 use crate::backend::field::Field;
@@ -19,8 +21,9 @@ use crate::error::Result;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum AtTap {
     Unit(BoundUnit),
-    /// Along a vector.
-    Along(BoundDirection),
+    Direction(BoundDirection),
+    DeepDream,
+    Text(BoundText),
 }
 
 impl AtTap {
@@ -31,7 +34,7 @@ impl AtTap {
     pub fn positions(&self, positions: Positions, tap: &Tap) -> Result<Range<usize>> {
         match self {
             Self::Unit(unit) => unit.positions(positions, tap),
-            Self::Along(_) => Ok(0..positions.count()),
+            Self::Direction(_) | Self::DeepDream | Self::Text(_) => Ok(0..positions.count()),
         }
     }
 
@@ -40,7 +43,9 @@ impl AtTap {
     fn read<T: Real>(&self, a: &[T], weight: f64, cotangent: &mut [f64]) -> f64 {
         match self {
             Self::Unit(unit) => unit.read(a, weight, cotangent),
-            Self::Along(direction) => direction.read(a, weight, cotangent),
+            Self::Direction(direction) => direction.read(a, weight, cotangent),
+            Self::DeepDream => deepdream::read(a, weight, cotangent),
+            Self::Text(text) => text.read(a, weight, cotangent),
         }
     }
 
@@ -49,7 +54,9 @@ impl AtTap {
     pub fn entry(&self, vectors: &mut Vec<f32>) -> Entry {
         match self {
             Self::Unit(unit) => unit.entry(),
-            Self::Along(direction) => direction.entry(vectors),
+            Self::Direction(direction) => direction.entry(vectors),
+            Self::DeepDream => deepdream::entry(),
+            Self::Text(text) => text.entry(vectors),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An objective bound to an encoder: taps found, units checked, vectors loaded.
+//! An objective bound to a model: taps found, units checked, vectors loaded, texts embedded.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -12,6 +12,7 @@ use crate::encoder::positions::Positions;
 use crate::encoder::tap::{Tap, TapId};
 use crate::encoder::{AnyField, Encoder, Pass};
 use crate::error::Result;
+use crate::model::Model;
 
 /// An objective that can be evaluated.
 #[derive(Debug, Clone)]
@@ -31,15 +32,15 @@ pub struct Evaluation {
 }
 
 impl Bound {
-    /// Finds the objective's taps and units in an encoder and loads its vectors.
+    /// Finds the objective's taps and units in a model, loads its vectors and embeds its texts.
     ///
     /// # Errors
-    /// When a tap or unit does not exist, or a vector does not fit its tap.
-    pub fn new(objective: &Objective, encoder: &Encoder) -> Result<Self> {
+    /// When a tap or unit does not exist, a vector does not fit its tap, or the model embeds no texts.
+    pub fn new(objective: &Objective, model: &Model) -> Result<Self> {
         let mut terms = Vec::new();
         let mut taps = Vec::new();
         for (weight, term) in objective.terms() {
-            let place = term.bind(encoder)?;
+            let place = term.bind(model)?;
             if let Place::AtTap(tap, _) = place {
                 taps.push(tap);
             }

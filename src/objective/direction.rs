@@ -16,6 +16,9 @@ use crate::error::{Result, bail, shorten};
 /// The highest power of a cosine: with lucid's floor of 0.1 the next ones vanish in `f32`.
 const MOST_POWER: u32 = 16;
 
+/// How it is spelled.
+pub(super) const USAGE: &str = "write direction(TAP, FILE) or direction(TAP, FILE, POWER)";
+
 /// Lucid's guards in `_dot_cossim`: the floor of the cosine, and the constant beside the norms.
 const COSINE_FLOOR: f64 = 0.1;
 const NORM_EPSILON: f64 = 1e-4;
@@ -41,11 +44,10 @@ pub(super) struct BoundDirection {
 impl Direction {
     /// Reads what stands in the parentheses.
     pub(super) fn parse(arguments: &str) -> Result<Self> {
-        let usage = "write direction(TAP, FILE) or direction(TAP, FILE, POWER)";
         let Some((tap, file)) = arguments.split_once(',') else {
             bail!(
                 Request,
-                "\"direction({})\" names no file; {usage}",
+                "\"direction({})\" names no file; {USAGE}",
                 shorten(arguments)
             );
         };
@@ -55,7 +57,7 @@ impl Direction {
                 Ok(power) if power <= MOST_POWER => (file, power),
                 _ => bail!(
                     Request,
-                    "the power \"{}\" is not a whole number from 0 to {MOST_POWER}; {usage}",
+                    "the power \"{}\" is not a whole number from 0 to {MOST_POWER}; {USAGE}",
                     shorten(power.trim())
                 ),
             },
@@ -63,7 +65,7 @@ impl Direction {
         if file.trim().is_empty() || tap.trim().is_empty() {
             bail!(
                 Request,
-                "\"direction({})\" is incomplete; {usage}",
+                "\"direction({})\" is incomplete; {USAGE}",
                 shorten(arguments)
             );
         }

@@ -9,7 +9,7 @@
 use std::str::FromStr;
 
 use super::Objective;
-use super::term::{NAMES, Term};
+use super::term::{NAMES, Term, usage};
 use super::unit::{Unit, parse_address};
 use crate::error::{Error, Result, bail, did_you_mean, shorten};
 
@@ -30,13 +30,20 @@ fn in_objective(text: &str, error: Error) -> Error {
     error.context(format!("cannot read the objective \"{}\"", shorten(text)))
 }
 
-/// Splits at the `+` and `-` between terms: those outside parentheses that follow a whole term,
+/// Splits at the `+` and `-` between terms: those outside parentheses and quotes that follow a whole term,
 /// not an operator or a number's exponent.
 fn split_terms(text: &str) -> Result<Vec<(f32, &str)>> {
     let mut terms = Vec::new();
     let (mut sign, mut start, mut depth) = (1.0, 0, 0usize);
+    let (mut is_quoted, mut is_escaped) = (false, false);
     for (index, character) in text.char_indices() {
+        if is_quoted {
+            is_quoted = is_escaped || character != '"';
+            is_escaped = !is_escaped && character == '\\';
+            continue;
+        }
         match character {
+            '"' => is_quoted = true,
             '(' => depth += 1,
             ')' => depth = depth.saturating_sub(1),
             '+' | '-' if depth == 0 => {
@@ -105,12 +112,12 @@ fn parse_unweighted(text: &str) -> Result<Term> {
         None => (text, None),
     };
     let closed = arguments.map(|rest| rest.strip_suffix(')'));
-    if closed == Some(None) && NAMES.contains(&name) {
-        bail!(
-            Request,
-            "\"{}\" has no closing parenthesis: end it with )",
-            shorten(text)
-        );
+    if let (Some(usage), None | Some(None)) = (usage(name), closed) {
+        let what = match closed {
+            None => "names nothing in parentheses",
+            Some(_) => "has no closing parenthesis",
+        };
+        bail!(Request, "\"{}\" {what}; {usage}", shorten(text));
     }
     if let Some(term) = Term::named(name, closed.flatten())? {
         return Ok(term);
@@ -133,7 +140,7 @@ fn parse_unweighted(text: &str) -> Result<Term> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Direction, Position};
+    use super::super::{DeepDream, Direction, Position, Text};
     use super::*;
     use proptest::prelude::*;
 
@@ -162,7 +169,16 @@ mod tests {
                     power,
                 })
             });
-        prop_oneof![4 => unit, 1 => direction, 1 => Just(Term::L2), 1 => Just(Term::Tv)]
+        let deepdream = tap.prop_map(|tap| Term::DeepDream(DeepDream { tap }));
+        let text = any::<String>().prop_map(|text| Term::Text(Text { text }));
+        prop_oneof![
+            4 => unit,
+            1 => direction,
+            1 => deepdream,
+            2 => text,
+            1 => Just(Term::L2),
+            1 => Just(Term::Tv)
+        ]
     }
 
     proptest! {

@@ -13,6 +13,8 @@ use crate::error::Result;
 pub(super) enum Kind {
     Unit = 0,
     Direction = 1,
+    DeepDream = 2,
+    Text = 3,
 }
 
 /// What a term says of itself.

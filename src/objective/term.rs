@@ -5,12 +5,14 @@ use std::fmt;
 use std::path::Path;
 
 use super::at_tap::AtTap;
-use super::direction::Direction;
+use super::deepdream::{self, DeepDream};
+use super::direction::{self, Direction};
 use super::on_canvas::OnCanvas;
+use super::text::{self, Text};
 use super::unit::Unit;
-use crate::encoder::Encoder;
 use crate::encoder::tap::TapId;
 use crate::error::Result;
+use crate::model::Model;
 
 /// A quantity that can be read off an image.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +21,10 @@ pub enum Term {
     Unit(Unit),
     /// How far activations point along a vector.
     Direction(Direction),
+    /// The mean square of a tap's activations.
+    DeepDream(DeepDream),
+    /// The cosine of the image's embedding and a text's.
+    Text(Text),
     /// The mean of `(x - 0.5)^2` over the RGB image (the penalty of Goh et al. 2021).
     L2,
     /// The mean absolute difference between neighbouring pixels of the RGB image.
@@ -34,8 +40,18 @@ pub(super) enum Place {
     OnCanvas(OnCanvas),
 }
 
-/// How a term that takes arguments is called.
-pub(super) const NAMES: [&str; 3] = ["direction", "l2", "tv"];
+/// What terms but units are called.
+pub(super) const NAMES: [&str; 5] = ["deepdream", "direction", "l2", "text", "tv"];
+
+/// How the term of a name is spelled, if it takes arguments.
+pub(super) fn usage(name: &str) -> Option<&'static str> {
+    match name {
+        "deepdream" => Some(deepdream::USAGE),
+        "direction" => Some(direction::USAGE),
+        "text" => Some(text::USAGE),
+        _ => None,
+    }
+}
 
 impl Term {
     /// The term of a name, with what stands in the parentheses behind it; none where no term has this name.
@@ -45,17 +61,20 @@ impl Term {
     pub(super) fn named(name: &str, arguments: Option<&str>) -> Result<Option<Self>> {
         Ok(match (name, arguments) {
             ("direction", Some(arguments)) => Some(Self::Direction(Direction::parse(arguments)?)),
+            ("deepdream", Some(arguments)) => Some(Self::DeepDream(DeepDream::parse(arguments)?)),
+            ("text", Some(arguments)) => Some(Self::Text(Text::parse(arguments)?)),
             ("l2", None) => Some(Self::L2),
             ("tv", None) => Some(Self::Tv),
             _ => None,
         })
     }
 
-    /// Finds the term's tap in an encoder, checks its unit, loads its vector.
+    /// Finds the term's tap in a model, checks its unit, loads its vector, embeds its text.
     ///
     /// # Errors
     /// When one of them does not exist or fit.
-    pub(super) fn bind(&self, encoder: &Encoder) -> Result<Place> {
+    pub(super) fn bind(&self, model: &Model) -> Result<Place> {
+        let encoder = &model.encoder;
         Ok(match self {
             Self::Unit(unit) => {
                 let (tap, unit) = unit.bind(encoder)?;
@@ -63,7 +82,14 @@ impl Term {
             }
             Self::Direction(direction) => {
                 let (tap, along) = direction.bind(encoder)?;
-                Place::AtTap(tap, AtTap::Along(along))
+                Place::AtTap(tap, AtTap::Direction(along))
+            }
+            Self::DeepDream(DeepDream { tap }) => {
+                Place::AtTap(encoder.tap_named(tap)?, AtTap::DeepDream)
+            }
+            Self::Text(text) => {
+                let (tap, text) = text.bind(model)?;
+                Place::AtTap(tap, AtTap::Text(text))
             }
             Self::L2 => Place::OnCanvas(OnCanvas::L2),
             Self::Tv => Place::OnCanvas(OnCanvas::Tv),
@@ -74,7 +100,7 @@ impl Term {
     pub fn is_penalty(&self) -> bool {
         match self {
             Self::L2 | Self::Tv => true,
-            Self::Unit(_) | Self::Direction(_) => false,
+            Self::Unit(_) | Self::Direction(_) | Self::DeepDream(_) | Self::Text(_) => false,
         }
     }
 
@@ -82,7 +108,7 @@ impl Term {
     pub fn as_unit(&self) -> Option<&Unit> {
         match self {
             Self::Unit(unit) => Some(unit),
-            Self::Direction(_) | Self::L2 | Self::Tv => None,
+            Self::Direction(_) | Self::DeepDream(_) | Self::Text(_) | Self::L2 | Self::Tv => None,
         }
     }
 
@@ -90,7 +116,7 @@ impl Term {
     pub(super) fn as_unit_mut(&mut self) -> Option<&mut Unit> {
         match self {
             Self::Unit(unit) => Some(unit),
-            Self::Direction(_) | Self::L2 | Self::Tv => None,
+            Self::Direction(_) | Self::DeepDream(_) | Self::Text(_) | Self::L2 | Self::Tv => None,
         }
     }
 
@@ -98,7 +124,7 @@ impl Term {
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
             Self::Direction(direction) => Some(&direction.file),
-            Self::Unit(_) | Self::L2 | Self::Tv => None,
+            Self::Unit(_) | Self::DeepDream(_) | Self::Text(_) | Self::L2 | Self::Tv => None,
         }
     }
 }
@@ -108,6 +134,8 @@ impl fmt::Display for Term {
         match self {
             Self::Unit(unit) => unit.fmt(f),
             Self::Direction(direction) => direction.fmt(f),
+            Self::DeepDream(own) => own.fmt(f),
+            Self::Text(text) => text.fmt(f),
             Self::L2 => f.write_str("l2"),
             Self::Tv => f.write_str("tv"),
         }

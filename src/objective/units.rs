@@ -47,7 +47,8 @@ impl Bound {
                 unit: unit.channel,
                 position: unit.position,
             }),
-            Place::AtTap(_, AtTap::Along(_)) | Place::OnCanvas(_) => None,
+            Place::AtTap(_, AtTap::Direction(_) | AtTap::DeepDream | AtTap::Text(_))
+            | Place::OnCanvas(_) => None,
         })
     }
 

@@ -20,7 +20,7 @@ impl Recipe {
         let Some(preset) = preset(&self.preset).filter(|p| p.transforms == self.transforms) else {
             return Ok(None);
         };
-        let bound = Bound::new(&self.objective, &model.encoder)?;
+        let bound = Bound::new(&self.objective, model)?;
         let mut options = model_options(&self.model, model);
         let mut give = |is_default: bool, option: &str, value: String| {
             if !is_default {

@@ -89,11 +89,11 @@ impl Request {
             let asked = parse_units(text);
             let asked = asked.map_err(|error| instead(model, text).unwrap_or(error))?;
             for last in asked.lasts() {
-                Bound::new(&self.objective(last, &preset, model)?, &model.encoder)?;
+                Bound::new(&self.objective(last, &preset, model)?, model)?;
             }
             for unit in asked.objectives() {
                 let objective = self.objective(unit, &preset, model)?;
-                let bound = Bound::new(&objective, &model.encoder)?;
+                let bound = Bound::new(&objective, model)?;
                 bound.check_positions(&model.encoder, size)?;
                 let vectors = vectors(&objective)?;
                 let redirect = default_redirect(&bound, model);

@@ -28,6 +28,16 @@ fn a_text_that_is_no_objective_is_refused_with_an_example() {
         ("direction(layer4", &["closing parenthesis", "FILE"]),
         ("direction(layer4)", &["names no file", "FILE"]),
         ("direction(layer4,)", &["incomplete", "FILE"]),
+        ("deepdream()", &["names no tap", "deepdream(TAP)"]),
+        ("deepdream(nowhere)", &["no tap nowhere"]),
+        ("2*text", &["nothing in parentheses", "text(\"a photo"]),
+        ("text(a cat)", &["double quotes", "text(\"a photo"]),
+        ("text(\"a cat\"", &["closing parenthesis", "text(\"a photo"]),
+        (
+            "text(\"a cat) - 5",
+            &["closing parenthesis", "text(\"a photo"],
+        ),
+        ("txt(\"a cat\")", &["did you mean text"]),
     ] {
         refused(&["render", text, "--model", model], words);
     }

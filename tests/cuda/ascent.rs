@@ -19,7 +19,7 @@ pub fn jobs(model: &Model, objectives: &[&str]) -> Vec<Job> {
     let stable = |text: &str| text.split(", /").next().unwrap().to_owned();
     let job = |text: &&str| {
         let key = Key::new(0, stable(text), 0);
-        Job::new(&text.parse().unwrap(), &model.encoder, key).unwrap()
+        Job::new(&text.parse().unwrap(), model, key).unwrap()
     };
     objectives.iter().map(job).collect()
 }
@@ -56,7 +56,7 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
 
 pub const DECAY_1: Basis = Basis::Fourier { decay: 1.0 };
 
-/// Units of several taps, a sum of units, a position, a direction and a penalty. A ReLU that rounding
+/// Units of several taps, a sum of units, a position, texts, a mean square, a direction and a penalty. A ReLU that rounding
 /// turns sends a picture another way, in some units after a few steps: those that are climbed for ten
 /// have none that close.
 #[test]
@@ -73,6 +73,8 @@ fn pictures_are_those_of_the_cpu() {
         "layer4.0.sum:158@0,1",
         "layer3:12 + 0.5*layer4.0.sum:40",
         "embedding:5",
+        "text(\"a drawing of a dog\") - text(\"a cat\")",
+        "deepdream(layer3)",
         &direction,
     ];
     for (basis, steps, objectives, within) in [

@@ -33,7 +33,7 @@ fn jobs(model: &Model, tap: &str, units: usize) -> Vec<Job> {
     let job = |unit| {
         let name = format!("{tap}:{unit}");
         let objective = name.parse().unwrap();
-        Job::new(&objective, &model.encoder, Key::new(0, name, 0)).unwrap()
+        Job::new(&objective, model, Key::new(0, name, 0)).unwrap()
     };
     (0..units).map(job).collect()
 }

@@ -103,7 +103,7 @@ fn settings(steps: usize, transforms: Vec<Transform>) -> Settings {
 
 fn job(model: &Model, objective: &str) -> Job {
     let key = Key::new(0, "the same", 0);
-    Job::new(&objective.parse().unwrap(), &model.encoder, key).unwrap()
+    Job::new(&objective.parse().unwrap(), model, key).unwrap()
 }
 
 fn render(

@@ -254,8 +254,14 @@ fn term(term: Term, row: &[f64], vectors: &[Vec<f64>]) -> (f64, Vec<f64>) {
     let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
     let value = |row: &[f64]| {
         let dot: f64 = row.iter().zip(vector).map(|(a, b)| a * b).sum();
-        let cosine = dot / ((norm(row) + 1e-4) * (norm(vector) + 1e-4));
-        dot * cosine.max(0.1).powi(power)
+        match kind {
+            1 => {
+                let cosine = dot / ((norm(row) + 1e-4) * (norm(vector) + 1e-4));
+                dot * cosine.max(0.1).powi(power)
+            }
+            2 => norm(row).powi(2) / row.len() as f64,
+            _ => dot / norm(row),
+        }
     };
     let slope = (0..row.len()).map(|channel| {
         let moved = |by: f64| {
@@ -275,16 +281,19 @@ fn terms_of_a_batch<T: Float>(gpu: &Arc<Gpu>) {
         let (a, a_here) = field::<T>(gpu, shape, 0.4);
         let vectors = [wave(channels, 0.9), wave(channels, 5.3)];
         let whole = rows as i32;
-        // The second image has none; two of the third are at the same channel.
-        let terms: [Term; 6] = [
+        // Units, directions, a mean square, a cosine. The second image has none; two of the third are at the same
+        // channel.
+        let terms: [Term; 8] = [
             [0, channels as i32 - 1, 0, whole, 0],
             [1, 1, 0, whole, 2],
             [1, 0, 3, 7, 0],
             [0, 2, 7, 1, 0],
             [0, 2, 0, whole, 0],
             [1, 0, rows as i32 - 1, 1, 1],
+            [2, 0, 0, whole, 0],
+            [3, 1, 2, 5, 0],
         ];
-        let starts = [0, 3, 3, 6];
+        let starts = [0, 3, 3, 8];
         let weights = wave(terms.len(), 1.2);
         let scales = [0.5, 64.0, 2.0];
         let up = |numbers: &[f32]| Array::upload(gpu, numbers).unwrap();
