@@ -453,13 +453,16 @@ fn files_of_the_source_delete_by_no_pattern() {
             removing.push(path.strip_prefix(&source).unwrap().display().to_string());
         }
     }
-    // What each may remove is said there: its own lock and probe, what a manifest lists by its digest, one name in
-    // the hub's cache that is made to lead elsewhere, and temporary files that nobody writes.
+    // What each may remove is said there: its own lock and probe, what a manifest lists by its digest, temporary files
+    // that nobody writes; in the hub's cache a file that it has begun to write, and the part of a download that turned
+    // out not to be the file.
     let known = [
         "atlas/publish.rs",
         "atlas/published.rs",
         "atlas/within.rs",
         "model/weights/hub/cache.rs",
+        "model/weights/hub/part.rs",
+        "model/weights/hub/place.rs",
         "output/temporary.rs",
     ];
     assert_eq!(removing, known);
