@@ -1,9 +1,9 @@
 // Objectives: what each image's terms read from a tap's field, and their cotangent, for a batch in which
-// every image has terms of its own; penalties of the RGB image; norms.
+// every image has terms of its own; and norms.
 //
 // `reduce_terms`: a warp a row (a position) of an image. It clears the row's cotangent and goes through
 // the image's terms in order. A unit's term reads and writes one value; a direction's and a text's read the row and the
-// vector twice and write the row. Values go to a table of terms x rows, in f32, and `reduce_values` takes
+// vector twice, a mean square the row, and add to the row's cotangent. Values go to a table of terms x rows, in f32, and `reduce_values` takes
 // each term's mean over its rows, a warp a term. E c bytes a row to write, 3 E c with a direction.
 //
 // `reduce_norm`: the sum of squares of an image, a block an image, in f64, for a trace of gradients.

@@ -184,8 +184,12 @@ impl Visit for Rounds<'_> {
             let begun = Instant::now();
             let steps = steps_done..settings.steps.min(steps_done + round);
             let climb = |_, slot: &mut Result<Batch<Cpu<T>>>| {
-                if let Ok(batch) = slot
-                    && let Err(error) = batch.climb(steps.end, start, watch)
+                let Ok(batch) = slot else { return };
+                if let Err(error) = batch.climb(steps.end, start, watch) {
+                    *slot = Err(error);
+                } else if !batch.is_climbing()
+                    && let Ok(batch) = std::mem::replace(slot, Err(missing()))
+                    && let Some(Err(error)) = batch.finish(start).pop()
                 {
                     *slot = Err(error);
                 }
@@ -204,7 +208,7 @@ impl Visit for Rounds<'_> {
             watch.stepped(steps_done);
         }
         let finish = |batch: Result<Batch<Cpu<T>>>| match batch {
-            Ok(batch) => batch.finish(start).pop().unwrap_or_else(|| Err(lost())),
+            Ok(batch) => batch.finish(start).pop().unwrap_or_else(|| Err(missing())),
             Err(error) => Err(error),
         };
         batches.into_iter().map(finish).collect()
@@ -212,7 +216,7 @@ impl Visit for Rounds<'_> {
 }
 
 /// A defect: what was to be there is not.
-fn lost() -> Error {
+fn missing() -> Error {
     Error::new(Kind::Internal, "a batch lost a picture or an activation")
 }
 

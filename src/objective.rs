@@ -116,6 +116,11 @@ impl Objective {
         self.terms.iter().filter_map(|(_, term)| term.file())
     }
 
+    /// The texts that terms read.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().filter_map(|(_, term)| term.text())
+    }
+
     /// The first term that reads a unit of a named tap.
     pub fn first_unit(&self) -> Option<UnitTerm<'_>> {
         let mut terms = self.terms.iter();

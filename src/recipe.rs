@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ascent::{Job, Settings};
 use crate::device::{self, Device, Dtype};
-use crate::error::{Error, Kind, Result, bail};
+use crate::error::{Error, Kind, Result, bail, shorten};
 use crate::input;
 use crate::model::Model;
 use crate::model::conventions::Recorded;
@@ -91,6 +91,9 @@ pub struct Recipe {
     /// The SHA-256 of each vector file that the objective names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vectors: BTreeMap<PathBuf, String>,
+    /// Of each text that the objective names what decides its embedding besides the weights, as a SHA-256.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub texts: BTreeMap<String, String>,
     /// The root of all randomness.
     pub seed: u64,
     /// Which of the unit's pictures under this seed.
@@ -157,6 +160,16 @@ impl Recipe {
                 );
             }
         }
+        for (text, digest) in texts(&self.objective, model)? {
+            if self.texts.get(&text) != Some(&digest) {
+                bail!(
+                    Input,
+                    "the text \"{}\" is not read as it was when the recipe was made: put the configuration files back that lay beside {}, or use the percept of then",
+                    shorten(&text),
+                    model.origin
+                );
+            }
+        }
         Bound::new(&self.objective, model)?.check_positions(&model.encoder, self.size)
     }
 
@@ -219,5 +232,13 @@ fn vectors(objective: &Objective) -> Result<BTreeMap<PathBuf, String>> {
     objective
         .files()
         .map(|file| Ok((file.to_owned(), input::digest(file)?)))
+        .collect()
+}
+
+/// Of each text that an objective names what decides its embedding besides the weights.
+fn texts(objective: &Objective, model: &Model) -> Result<BTreeMap<String, String>> {
+    objective
+        .texts()
+        .map(|text| Ok((text.to_owned(), model.texts()?.digest(text)?)))
         .collect()
 }

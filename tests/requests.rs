@@ -1,6 +1,8 @@
 //! How what is typed becomes what runs: negatives, penalties, file names, remarks.
 
-use crate::common::{Picture, SHORT, files, fixture, json, percept, success};
+use std::fs;
+
+use crate::common::{Picture, SHORT, files, fixture, json, percept, refused, success};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -300,4 +302,36 @@ fn sidecars_of_earlier_versions_replay() {
         picture.folder.path(),
         &["replay", path, "--out", "again.png"],
     );
+}
+
+/// What only punctuation tells apart are two pictures, and a text that is read in another way is no replay.
+#[test]
+fn texts_have_pictures_of_their_own_and_are_read_again_as_they_were() {
+    let folder = TempDir::new().unwrap();
+    let texts = ["text(\"a dog\")", "text(\"a dog!\")"];
+    let fixed = ["render", "--quiet", "--out", "."];
+    success(folder.path(), &[&fixed[..], &texts, &SHORT].concat());
+    let names = files(folder.path());
+    let sidecars: Vec<_> = names
+        .iter()
+        .filter(|name| name.extension().is_some_and(|ending| ending == "json"))
+        .collect();
+    assert_eq!((names.len(), sidecars.len()), (4, 2), "{names:?}");
+    let path = folder.path().join(sidecars[0]);
+    let answer = success(folder.path(), &["replay", path.to_str().unwrap()]);
+    assert!(
+        answer.stderr.contains("the same bytes"),
+        "{}",
+        answer.stderr
+    );
+    let mut sidecar = json(&path);
+    let recorded = sidecar["recipe"]["texts"].as_object_mut().unwrap();
+    assert_eq!(recorded.len(), 1);
+    for digest in recorded.values_mut() {
+        *digest = "0".repeat(64).into();
+    }
+    fs::write(&path, sidecar.to_string()).unwrap();
+    let words = ["is not read as it was when the recipe was made"];
+    let changed = path.to_str().unwrap();
+    refused(&["replay", changed], &words);
 }

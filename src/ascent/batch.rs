@@ -7,7 +7,7 @@ use super::climber::Climber;
 use super::engine::{Objectives, StepEngine};
 use super::plan::Plan;
 use super::viewport::Viewport;
-use super::{Job, Rendered, Settings, Watch, lost};
+use super::{Job, Rendered, Settings, Watch, missing};
 use crate::encoder::layer::Rules;
 use crate::encoder::program::Program;
 use crate::error::{Error, Result};
@@ -185,7 +185,7 @@ impl<'a, E: StepEngine> Batch<'a, E> {
                 let mut pictures = pictures.into_iter();
                 let finish = |climber: Climber| match pictures.next() {
                     Some(picture) => climber.finish(picture, steps_done),
-                    None => Err(lost()),
+                    None => Err(missing()),
                 };
                 self.climbers.into_iter().map(finish).collect()
             }
@@ -230,11 +230,11 @@ impl<E: StepEngine> Work<'_, E> {
     fn gradient_of_units(&mut self, canvas: &E::Numbers, rules: Rules) -> Result<E::Numbers> {
         let (side, taps) = (self.canvas, &self.objectives.taps);
         let input = E::view(&self.warp, canvas, side)?;
-        E::note_input(&mut self.ledger, &input);
+        E::note_view(&mut self.ledger, &self.warp, canvas);
         let run = self.program.run(input, taps)?;
         let mut cotangents = Vec::with_capacity(taps.len());
         for (index, (&tap, terms)) in taps.iter().zip(&self.terms).enumerate() {
-            let activation = run.activation(tap).ok_or_else(lost)?;
+            let activation = run.activation(tap).ok_or_else(missing)?;
             let cotangent = E::read(terms, index, activation, &mut self.ledger)?;
             cotangents.push((tap, cotangent));
         }

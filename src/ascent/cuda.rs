@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::engine::cuda::Launcher;
 use super::groups::grouped;
 use super::quality::see;
-use super::{Job, Rendered, Settings, Watch, lost};
+use super::{Job, Rendered, Settings, Watch, missing};
 use crate::backend::cuda::{Float, Gpu};
 use crate::device::Dtype;
 use crate::encoder::engine::cuda::Cuda;
@@ -94,7 +94,7 @@ impl<'a> GpuModel<'a> {
         }
         let results = results.into_iter();
         results
-            .map(|result| result.unwrap_or_else(|| Err(lost())))
+            .map(|result| result.unwrap_or_else(|| Err(missing())))
             .collect()
     }
 

@@ -100,7 +100,7 @@ pub trait StepEngine: Engine {
     fn warp(device: &Self::Device, warp: &Warp) -> Result<Self::Warp>;
 
     /// Another warp of as many images in its place.
-    fn set_warp(there: &mut Self::Warp, warp: &Warp) -> Result<()>;
+    fn set_warp(drawn: &mut Self::Warp, warp: &Warp) -> Result<()>;
 
     /// The encoder's input `(n, side, side, 3)` for square planes of `canvas` pixels.
     fn view(warp: &Self::Warp, planes: &Self::Numbers, canvas: usize) -> Result<Self::Field>;
@@ -113,13 +113,13 @@ pub trait StepEngine: Engine {
         ledger: &Self::Ledger,
     ) -> Result<Self::Numbers>;
 
-    /// As many zeros.
+    /// Zeros, as many as `like` has numbers.
     fn zeros(device: &Self::Device, like: &Self::Numbers) -> Result<Self::Numbers>;
 
     /// The terms at one tap.
     ///
     /// # Errors
-    /// When a position lies outside the tap's grid.
+    /// When a position lies outside the tap's grid; or else reading them fails.
     fn terms(device: &Self::Device, of: &Objectives, tap: TapId) -> Result<Self::Terms>;
 
     /// The terms on the canvas; none where no image has one.
@@ -144,8 +144,8 @@ pub trait StepEngine: Engine {
     /// Opens the entry of a step, counted from 0, at a place below [`StepEngine::READ_EVERY`].
     fn begin(ledger: &mut Self::Ledger, step: usize, place: usize) -> Result<()>;
 
-    /// Takes note of the encoder's input.
-    fn note_input(_ledger: &mut Self::Ledger, _input: &Self::Field) {}
+    /// Takes note of how the encoder looks at the canvas.
+    fn note_view(_ledger: &mut Self::Ledger, _warp: &Self::Warp, _canvas: &Self::Numbers) {}
 
     /// The cotangent of activations from the terms at their tap, the `index`th of the objectives' taps; the terms'
     /// values are noted.
@@ -159,7 +159,7 @@ pub trait StepEngine: Engine {
     /// The weighted sums of each image's terms, without a gradient.
     fn values(terms: &Self::Terms, activation: &Self::Field) -> Result<Vec<f64>>;
 
-    /// Notes the norms of each image's gradient, in which nothing on the canvas is yet.
+    /// Notes the norm of each image's gradient before the terms on the canvas are added.
     fn note_gradient(ledger: &mut Self::Ledger, gradient: &Self::Numbers) -> Result<()>;
 
     /// Adds the gradients of the terms on square canvases; their values and the norms with them are noted.
@@ -178,7 +178,8 @@ pub trait StepEngine: Engine {
         ledger: &Self::Ledger,
     ) -> Result<()>;
 
-    /// What the steps at the first `places` measured of each image.
+    /// What the steps at the first `places` measured of each image; there are at most
+    /// [`StepEngine::READ_EVERY`] of them.
     fn measured(
         ledger: &mut Self::Ledger,
         places: usize,

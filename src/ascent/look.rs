@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::engine::{Objectives, StepEngine};
 use super::quality::go_on;
 use super::viewport::Viewport;
-use super::{Watch, lost};
+use super::{Watch, missing};
 use crate::encoder::program::Program;
 use crate::error::Result;
 use crate::objective::Activity;
@@ -43,7 +43,7 @@ pub fn look<E: StepEngine>(
             let input = E::view(&E::warp(device, &warp)?, &planes, side)?;
             let run = program.run(input, &objectives.taps)?;
             for (&tap, terms) in objectives.taps.iter().zip(&terms) {
-                let activation = run.activation(tap).ok_or_else(lost)?;
+                let activation = run.activation(tap).ok_or_else(missing)?;
                 for (sum, value) in sums.iter_mut().zip(E::values(terms, activation)?) {
                     *sum += value;
                 }

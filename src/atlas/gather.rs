@@ -167,7 +167,7 @@ fn header(model: &Model, plan: &Plan) -> Result<Header> {
     let differs = !plan.parts.iter().all(is_common);
     if let Some(recipe) = recipe.as_object_mut() {
         recipe.retain(|key, _| match key.as_str() {
-            "model" | "objective" | "vectors" | "variant" | "checkpoints" => false,
+            "model" | "objective" | "vectors" | "texts" | "variant" | "checkpoints" => false,
             "redirect_steps" => !differs,
             _ => true,
         });

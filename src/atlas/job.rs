@@ -217,6 +217,10 @@ impl Watch for Until<'_> {
         self.report.stepped(steps_done);
     }
 
+    fn warn(&self, message: &str) {
+        self.report.warn(message);
+    }
+
     fn should_stop(&self) -> bool {
         self.is_refused.load(Ordering::Relaxed) || self.report.should_stop()
     }

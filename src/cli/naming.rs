@@ -91,7 +91,12 @@ fn file_name(recipe: &Recipe, resolution: usize) -> String {
     if let Some(prefix) = &recipe.model.prefix {
         parts.push(shortened(plain(prefix), prefix));
     }
-    parts.push(shortened(plain(&objective), &objective));
+    let mut spelled = shortened(plain(&objective), &objective);
+    if recipe.objective.texts().next().is_some() && objective.len() <= LONGEST_PART {
+        // Characters of a text that no file name has may be all that tells it from another.
+        spelled = format!("{spelled}-{}", &sha256(objective.as_bytes())[..8]);
+    }
+    parts.push(spelled);
     let default = preset(&recipe.preset);
     if recipe.preset != DEFAULT_PRESET {
         parts.push(plain(&recipe.preset));

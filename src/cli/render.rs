@@ -39,7 +39,7 @@ const SHOWPIECE: &str = "117";
   -491                       its negative; with a tap after --, or --negative
   'layer3:12 + 0.5*layer3:40 - 2*tv'    a sum of units and penalties (l2, tv)
   'direction(layer4.0.sum, v.npy, 2)'   a vector: dot product times cosine^2
-  'text(\"a dog\") - text(\"a cat\")'     texts: cosine of their and its embedding
+  'text(\"a dog\") - text(\"a cat\")'     a text: cosine with the embedding
   'deepdream(layer3)'                   all that a tap shows: the mean square
 
 Examples:

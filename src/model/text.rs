@@ -14,6 +14,7 @@ use super::weights::Format;
 use crate::encoder::architecture::{Architecture, Declared, TextShape};
 use crate::encoder::weights::Weights;
 use crate::error::{Result, bail};
+use crate::input::sha256;
 use tokens::Tokens;
 use tower::Tower;
 
@@ -114,6 +115,20 @@ impl Text {
             (texts.len(), context),
             &Device::Cpu,
         )?)
+    }
+
+    /// A SHA-256 of all that decides a text's embedding besides the weights: its tokens and the encoder's settings.
+    ///
+    /// # Errors
+    /// As [`Text::tokenise`].
+    pub fn digest(&self, text: &str) -> Result<String> {
+        let tokens = self.tokenise(&[text.to_owned()])?;
+        let tokens: Vec<i64> = tokens.flatten_all()?.to_vec1()?;
+        let shape = self.tower.shape();
+        let (heads, gelu, causal) = (shape.heads, shape.gelu, shape.causal);
+        let (epsilon, pooling) = (shape.epsilon, shape.pooling);
+        let settings = format!("{tokens:?} {heads} {gelu:?} {epsilon:?} {causal} {pooling:?}");
+        Ok(sha256(settings.as_bytes()))
     }
 
     /// The embeddings `(n, embedding)`, not normalised, of token rows `(n, context)`.

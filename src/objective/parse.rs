@@ -43,7 +43,7 @@ fn split_terms(text: &str) -> Result<Vec<(f32, &str)>> {
             continue;
         }
         match character {
-            '"' => is_quoted = true,
+            '"' if opens_text(&text[..index]) => is_quoted = true,
             '(' => depth += 1,
             ')' => depth = depth.saturating_sub(1),
             '+' | '-' if depth == 0 => {
@@ -80,6 +80,11 @@ fn split_terms(text: &str) -> Result<Vec<(f32, &str)>> {
     Ok(terms)
 }
 
+/// Whether a quote after `before` is a text's.
+fn opens_text(before: &str) -> bool {
+    before.trim_end().ends_with("text(")
+}
+
 /// Whether `before` ends in a number's `e`, as in `1e-3`.
 fn is_exponent(before: &str) -> bool {
     let Some(mantissa) = before.strip_suffix(['e', 'E']) else {
@@ -113,8 +118,9 @@ fn parse_unweighted(text: &str) -> Result<Term> {
     };
     let closed = arguments.map(|rest| rest.strip_suffix(')'));
     if let (Some(usage), None | Some(None)) = (usage(name), closed) {
-        let what = match closed {
-            None => "names nothing in parentheses",
+        let what = match arguments {
+            None => "has nothing in parentheses",
+            Some(rest) if rest.contains(")*") => "has its number behind it: write the number first",
             Some(_) => "has no closing parenthesis",
         };
         bail!(Request, "\"{}\" {what}; {usage}", shorten(text));
@@ -162,7 +168,7 @@ mod tests {
             },
         );
         let direction =
-            (tap, "[a-z0-9_+*/-]{1,9}\\.npy", 0u32..4).prop_map(|(tap, file, power)| {
+            (tap, "[a-z0-9_+*\"/-]{1,9}\\.npy", 0u32..4).prop_map(|(tap, file, power)| {
                 Term::Direction(Direction {
                     tap,
                     file: file.into(),

@@ -39,7 +39,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Of each image's objective the terms at `tap`, for an encoder's input of `side` pixels.
+    /// The terms at a tap of each image's objective, for an encoder's input of `side` pixels.
     ///
     /// # Errors
     /// When a position lies outside the tap's grid.

@@ -1,5 +1,5 @@
-//! The terms of an objective as they are spelled. Each kind has a file of its own: its spelling, what it is bound to,
-//! its mathematics on the CPU and its entry in a GPU's table. The matches here are all there are.
+//! The terms of an objective as they are spelled. Each kind that takes arguments has a file of its own: its spelling,
+//! what it is bound to, its mathematics on the CPU and its entry in a GPU's table.
 
 use std::fmt;
 use std::path::Path;
@@ -117,6 +117,14 @@ impl Term {
         match self {
             Self::Unit(unit) => Some(unit),
             Self::Direction(_) | Self::DeepDream(_) | Self::Text(_) | Self::L2 | Self::Tv => None,
+        }
+    }
+
+    /// The text that it reads.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(&text.text),
+            Self::Unit(_) | Self::Direction(_) | Self::DeepDream(_) | Self::L2 | Self::Tv => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What was asked for, and how it becomes recipes.
 
 use super::range::check_numbers;
-use super::{ModelEntry, Recipe, vectors};
+use super::{ModelEntry, Recipe, texts, vectors};
 use crate::device::{self, Device, Dtype};
 use crate::error::{Result, bail, did_you_mean, shorten};
 use crate::model::Model;
@@ -96,6 +96,7 @@ impl Request {
                 let bound = Bound::new(&objective, model)?;
                 bound.check_positions(&model.encoder, size)?;
                 let vectors = vectors(&objective)?;
+                let texts = texts(&objective, model)?;
                 let redirect = default_redirect(&bound, model);
                 if recipes.len() + variants as usize > MOST_PICTURES {
                     bail!(
@@ -108,6 +109,7 @@ impl Request {
                         model: ModelEntry::of(model),
                         objective: objective.clone(),
                         vectors: vectors.clone(),
+                        texts: texts.clone(),
                         seed: self.seed.unwrap_or(0),
                         variant,
                         size,

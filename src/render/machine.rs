@@ -62,7 +62,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Nothing that could.
+    /// The CPU records no steps.
     #[cfg(not(feature = "cuda"))]
     pub fn recording(self, _: bool) -> Self {
         self
@@ -179,7 +179,9 @@ fn climb_and_look(
     let mut results = gpu.ascend(settings, jobs, watch);
     if !watch.should_stop() {
         // The pictures are here: the CPU looks at what the device had no room to look at.
-        if let Err(error) = gpu.look_at(jobs, &mut results, watch) {
+        if let Err(error) = gpu.look_at(jobs, &mut results, watch)
+            && error.kind() != Kind::Interrupted
+        {
             watch.warn(&format!(
                 "{}; the CPU measures these pictures",
                 error.report()

@@ -31,6 +31,10 @@ fn a_text_that_is_no_objective_is_refused_with_an_example() {
         ("deepdream()", &["names no tap", "deepdream(TAP)"]),
         ("deepdream(nowhere)", &["no tap nowhere"]),
         ("2*text", &["nothing in parentheses", "text(\"a photo"]),
+        (
+            "text(\"a cat\")*2",
+            &["write the number first", "text(\"a photo"],
+        ),
         ("text(a cat)", &["double quotes", "text(\"a photo"]),
         ("text(\"a cat\"", &["closing parenthesis", "text(\"a photo"]),
         (

@@ -5,7 +5,7 @@ use candle_core::{DType, Tensor};
 use super::{Objectives, StepEngine};
 use crate::ascent::adam::Adam;
 use crate::ascent::check::{Measured, overflowed};
-use crate::ascent::{Settings, lost};
+use crate::ascent::{Settings, missing};
 use crate::backend::cpu::{Elements, Real};
 use crate::backend::field::Field;
 use crate::encoder::Encoder;
@@ -27,9 +27,10 @@ pub struct Terms {
 }
 
 /// What the last step measured.
-pub struct Ledger<T: Real> {
+pub struct Ledger {
     measured: Vec<Measured>,
-    input: Option<Field<T>>,
+    /// How the encoder looked at which canvas.
+    seen: Option<(Warp, Tensor)>,
 }
 
 impl<T: Real> StepEngine for Cpu<T> {
@@ -40,7 +41,7 @@ impl<T: Real> StepEngine for Cpu<T> {
     type Terms = Terms;
     type OnCanvas = Vec<Arc<Bound>>;
     type Optimiser = Adam;
-    type Ledger = Ledger<T>;
+    type Ledger = Ledger;
     type Launcher = ();
 
     const READ_EVERY: usize = 1;
@@ -87,8 +88,8 @@ impl<T: Real> StepEngine for Cpu<T> {
         Ok(warp.clone())
     }
 
-    fn set_warp(there: &mut Warp, warp: &Warp) -> Result<()> {
-        there.clone_from(warp);
+    fn set_warp(drawn: &mut Warp, warp: &Warp) -> Result<()> {
+        drawn.clone_from(warp);
         Ok(())
     }
 
@@ -96,7 +97,7 @@ impl<T: Real> StepEngine for Cpu<T> {
         Field::from_planes(&warp.forward(planes)?)
     }
 
-    fn view_pullback(warp: &Warp, dx: &Field<T>, canvas: usize, _: &Ledger<T>) -> Result<Tensor> {
+    fn view_pullback(warp: &Warp, dx: &Field<T>, canvas: usize, _: &Ledger) -> Result<Tensor> {
         warp.pullback(&dx.to_planes()?, canvas, canvas)
     }
 
@@ -126,20 +127,20 @@ impl<T: Real> StepEngine for Cpu<T> {
         of: &Objectives,
         _: &[Terms],
         _: Option<&Vec<Arc<Bound>>>,
-    ) -> Result<Ledger<T>> {
+    ) -> Result<Ledger> {
         Ok(Ledger {
             measured: vec![Measured::default(); of.bound.len()],
-            input: None,
+            seen: None,
         })
     }
 
-    fn begin(ledger: &mut Ledger<T>, _: usize, _: usize) -> Result<()> {
+    fn begin(ledger: &mut Ledger, _: usize, _: usize) -> Result<()> {
         ledger.measured.fill(Measured::default());
         Ok(())
     }
 
-    fn note_input(ledger: &mut Ledger<T>, input: &Field<T>) {
-        ledger.input = Some(input.clone());
+    fn note_view(ledger: &mut Ledger, warp: &Warp, canvas: &Tensor) {
+        ledger.seen = Some((warp.clone(), canvas.clone()));
     }
 
     fn read(
@@ -150,7 +151,7 @@ impl<T: Real> StepEngine for Cpu<T> {
         }: &Terms,
         _: usize,
         activation: &Field<T>,
-        ledger: &mut Ledger<T>,
+        ledger: &mut Ledger,
     ) -> Result<Field<T>> {
         let mut cotangent = Field::any(activation.extent);
         let length = activation.extent.positions() * activation.extent.channels;
@@ -171,7 +172,7 @@ impl<T: Real> StepEngine for Cpu<T> {
             .collect()
     }
 
-    fn note_gradient(ledger: &mut Ledger<T>, gradient: &Tensor) -> Result<()> {
+    fn note_gradient(ledger: &mut Ledger, gradient: &Tensor) -> Result<()> {
         for (measured, norm) in ledger.measured.iter_mut().zip(norms(gradient)?) {
             measured.norm_of_units = norm;
             measured.norm = norm;
@@ -183,7 +184,7 @@ impl<T: Real> StepEngine for Cpu<T> {
         objectives: &Vec<Arc<Bound>>,
         (canvas, _): (&Tensor, usize),
         gradient: &mut Tensor,
-        ledger: &mut Ledger<T>,
+        ledger: &mut Ledger,
     ) -> Result<()> {
         let mut gradients = Vec::with_capacity(objectives.len());
         for (image, objective) in objectives.iter().enumerate() {
@@ -203,18 +204,13 @@ impl<T: Real> StepEngine for Cpu<T> {
         Ok(())
     }
 
-    fn ascend(
-        adam: &mut Adam,
-        numbers: &mut Tensor,
-        gradient: &Tensor,
-        _: &Ledger<T>,
-    ) -> Result<()> {
+    fn ascend(adam: &mut Adam, numbers: &mut Tensor, gradient: &Tensor, _: &Ledger) -> Result<()> {
         *numbers = adam.ascend(numbers, gradient)?;
         Ok(())
     }
 
     fn measured(
-        ledger: &mut Ledger<T>,
+        ledger: &mut Ledger,
         places: usize,
         _: &[Terms],
         _: Option<&Vec<Arc<Bound>>>,
@@ -222,12 +218,12 @@ impl<T: Real> StepEngine for Cpu<T> {
         Ok(vec![ledger.measured.clone(); places])
     }
 
-    fn explained(ledger: &Ledger<T>, encoder: &Encoder, image: usize, error: Error) -> Error {
+    fn explained(ledger: &Ledger, encoder: &Encoder, image: usize, error: Error) -> Error {
         let overflow = || -> Result<_> {
-            let Some(input) = &ledger.input else {
+            let Some((warp, canvas)) = &ledger.seen else {
                 return Ok(None);
             };
-            encoder.overflow(&input.to_planes()?.narrow(0, image, 1)?)
+            encoder.overflow(&warp.forward(canvas)?.narrow(0, image, 1)?)
         };
         match overflow() {
             Ok(Some(tap)) => overflowed(&error, tap),
@@ -243,7 +239,7 @@ impl<T: Real> StepEngine for Cpu<T> {
         let objectives = of.bound.iter().enumerate();
         objectives
             .map(|(image, objective)| {
-                let field = |tap| run.activation(tap).ok_or_else(lost);
+                let field = |tap| run.activation(tap).ok_or_else(missing);
                 objective.activity(of.encoder, image, field)
             })
             .collect()

@@ -16,7 +16,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{Objectives, StepEngine};
 use crate::ascent::check::Measured;
-use crate::ascent::{Settings, lost};
+use crate::ascent::{Settings, missing};
 use crate::backend::cpu::Elements;
 use crate::backend::cuda::{Array, Float, Gpu, GpuField};
 use crate::encoder::Encoder;
@@ -90,8 +90,8 @@ impl<T: Float> StepEngine for Cuda<T> {
         warp.upload(gpu)
     }
 
-    fn set_warp(there: &mut GpuWarp, warp: &Warp) -> Result<()> {
-        there.set(warp)
+    fn set_warp(drawn: &mut GpuWarp, warp: &Warp) -> Result<()> {
+        drawn.set(warp)
     }
 
     fn view(warp: &GpuWarp, planes: &Array<f32>, canvas: usize) -> Result<GpuField<T>> {
@@ -176,7 +176,7 @@ impl<T: Float> StepEngine for Cuda<T> {
         gradient: &mut Array<f32>,
         ledger: &mut Ledger,
     ) -> Result<()> {
-        let measured = ledger.measures.of_penalties.as_mut().ok_or_else(lost)?;
+        let measured = ledger.measures.of_penalties.as_mut().ok_or_else(missing)?;
         penalties.add(canvas, gradient, side, &ledger.words, measured)
     }
 
@@ -217,13 +217,13 @@ impl<T: Float> StepEngine for Cuda<T> {
     fn activities(of: &Objectives, run: &Run<Self>) -> Result<Vec<Activity>> {
         let mut fields = BTreeMap::new();
         for &tap in &of.taps {
-            let activation = run.activation(tap).ok_or_else(lost)?;
+            let activation = run.activation(tap).ok_or_else(missing)?;
             fields.insert(tap, activation.download()?);
         }
         let objectives = of.bound.iter().enumerate();
         objectives
             .map(|(image, objective)| {
-                let field = |tap| fields.get(&tap).ok_or_else(lost);
+                let field = |tap| fields.get(&tap).ok_or_else(missing);
                 objective.activity(of.encoder, image, field)
             })
             .collect()

@@ -8,7 +8,7 @@ use super::draws;
 use crate::ascent::engine::{Objectives, StepEngine};
 use crate::ascent::look::look;
 use crate::ascent::viewport::Viewport;
-use crate::ascent::{Watch, lost};
+use crate::ascent::{Watch, missing};
 use crate::backend::cpu::Real;
 use crate::encoder::Visit;
 use crate::encoder::engine::Cpu;
@@ -139,7 +139,7 @@ pub fn see_here(
         steps: Some(steps),
         watch,
     })?;
-    seen.ok_or_else(lost)
+    seen.ok_or_else(missing)
 }
 
 /// What an RGB image `(1, 3, side, side)` does to an objective's units without transforms.
@@ -154,7 +154,7 @@ pub fn glance(model: &Model, objective: &Arc<Bound>, image: &Tensor) -> Result<A
         steps: None,
         watch: &(),
     })?;
-    Ok(seen.ok_or_else(lost)?.activity)
+    Ok(seen.ok_or_else(missing)?.activity)
 }
 
 /// A picture of `canvas x canvas` pixels without transforms.
