@@ -33,7 +33,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// From the objective at every one of [`looks`], in their order.
+    /// From the objective without transforms, and then under each of the fixed ones.
     pub fn new(values: Vec<f64>, activity: Activity) -> Self {
         let mut values = values.into_iter();
         Self {
@@ -163,7 +163,7 @@ fn as_it_is(view: &Viewport, canvas: usize) -> Sampling {
 }
 
 /// How a picture that took so many steps is looked at: first as it is.
-pub fn looks(view: &Viewport, canvas: usize, steps: usize) -> Vec<Sampling> {
+fn looks(view: &Viewport, canvas: usize, steps: usize) -> Vec<Sampling> {
     let transforms = lucid();
     let robust = (0..draws(steps)).map(|draw| sampling(view, canvas, &transforms, draw));
     std::iter::once(as_it_is(view, canvas))
