@@ -171,6 +171,9 @@ impl Shared {
             return Answer::of(404);
         };
         let (revision, name) = rest.rsplit_once('/').unwrap_or_default();
+        if mode.starts_with("branches") && revision == COMMIT {
+            return Answer::of(404).with("X-Error-Code", "RevisionNotFound");
+        }
         if mode == "moved" && revision != COMMIT {
             // A newer commit, of which nothing tells.
             let newer = self.repositories[id][name].iter().map(|byte| !byte);
@@ -259,7 +262,7 @@ impl Shared {
         if mode != "nosize" {
             answer = answer.with("X-Linked-Size", bytes.len());
         }
-        if !["nocommit", "moved"].contains(&mode) {
+        if !["nocommit", "moved", "branchesonly"].contains(&mode) {
             answer = answer.with("X-Repo-Commit", commit(mode));
         }
         if mode != "noetag" {

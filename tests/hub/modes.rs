@@ -19,7 +19,7 @@ use Outcome::{Fails, Loads};
 
 const WAY_OUT: &str = "pass its path with --model";
 
-const MODES: [(&str, Outcome); 45] = [
+const MODES: [(&str, Outcome); 47] = [
     ("std", Loads),
     ("direct", Loads),
     // Compressed: if one takes it, files of 1000 bytes and more, also weights, also if nobody asked for it.
@@ -32,6 +32,12 @@ const MODES: [(&str, Outcome); 45] = [
     ("noetag", Loads),
     ("nocommit", Loads),
     ("nosize", Loads),
+    // Commits are known by the names of branches only, and then not told.
+    ("branches", Loads),
+    (
+        "branchesonly",
+        Fails(&["the hub does not tell of which commit its ", WAY_OUT]),
+    ),
     // The branch has moved since the list was asked for; a mirror has another version at first.
     ("moved", Loads),
     ("swap", Loads),

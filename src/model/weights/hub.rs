@@ -206,11 +206,29 @@ impl<'w> Repository<'w> {
             file: &file,
             title: &title,
             commit: &commit,
+            must_tell_commit: false,
             replaces: self.damaged.borrow().contains(name),
         };
+        let run = |revision: &str, download: &Download| {
+            let address = client.file_address(&self.model.id, revision, &file)?;
+            download.run(&address)
+        };
         // A branch or tag may lead elsewhere by now.
-        let address = client.file_address(&self.model.id, &commit, &file);
-        let fetched = address.and_then(|address| download.run(&address));
+        let fetched = match run(&commit, &download) {
+            // There are mirrors that know branches and tags only.
+            Err(trouble) if trouble.is_not_found() && commit != self.model.revision => {
+                let download = Download {
+                    must_tell_commit: true,
+                    ..download
+                };
+                let fetched = run(&self.model.revision, &download);
+                fetched.map_err(|other| match other.is_not_found() {
+                    true => trouble,
+                    false => other,
+                })
+            }
+            fetched => fetched,
+        };
         self.downloads.ends();
         self.texts.borrow_mut().remove(name);
         fetched.map_err(|trouble| self.explain(trouble, &commit))

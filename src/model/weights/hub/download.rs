@@ -31,12 +31,14 @@ pub struct Download<'a> {
     pub title: &'a str,
     /// The commit that the file is to be of.
     pub commit: &'a str,
+    /// Whether the file is asked for by another name of the commit, which must be told to be that.
+    pub must_tell_commit: bool,
     /// Whether the blob that is there is not what it should be.
     pub replaces: bool,
 }
 
 impl Download<'_> {
-    /// Fetches the file from its address at the commit.
+    /// Fetches the file from its address.
     ///
     /// # Errors
     /// When it cannot be fetched, or is not what the hub said of it.
@@ -122,13 +124,19 @@ impl Download<'_> {
     }
 
     /// # Errors
-    /// When an answer is of another commit.
+    /// When an answer is of another commit, or does not tell of which where it must.
     fn check_commit(&self, facts: &Facts) -> Result<(), Trouble> {
         match &facts.commit {
             Some(commit) if commit != self.commit => Err(Trouble::lasting(format!(
                 "the hub sends another commit of {} than the one that was asked for",
                 self.title
             ))),
+            None if self.must_tell_commit && facts.etag.is_some() => {
+                Err(Trouble::lasting(format!(
+                    "the hub does not tell of which commit its {} is",
+                    self.title
+                )))
+            }
             _ => Ok(()),
         }
     }

@@ -179,6 +179,11 @@ impl Trouble {
         Self::broken(what, Some(error), hint, cost)
     }
 
+    /// Whether there is nothing at the address.
+    pub fn is_not_found(&self) -> bool {
+        matches!(&self.cause, Cause::Refused(refusal) if refusal.status == 404)
+    }
+
     /// Whether bytes were asked for that begin after the file's last.
     pub fn is_beyond_the_end(&self) -> bool {
         matches!(&self.cause, Cause::Refused(refusal) if refusal.status == 416)
