@@ -215,6 +215,11 @@ impl Visit for Rounds<'_> {
     }
 }
 
+/// An error of a whole batch, for one of its images.
+fn common(error: &Error) -> Error {
+    Error::new(error.kind(), error.report())
+}
+
 /// A defect: what was to be there is not.
 fn missing() -> Error {
     Error::new(Kind::Internal, "a batch lost a picture or an activation")

@@ -7,7 +7,7 @@ use super::climber::Climber;
 use super::engine::{Objectives, StepEngine};
 use super::plan::Plan;
 use super::viewport::Viewport;
-use super::{Job, Rendered, Settings, Watch, missing};
+use super::{Job, Rendered, Settings, Watch, common, missing};
 use crate::encoder::layer::Rules;
 use crate::encoder::program::Program;
 use crate::error::{Error, Result};
@@ -67,10 +67,7 @@ impl<'a, E: StepEngine> Batch<'a, E> {
             parameterisation.initial(&mut stream, encoder.dtype())
         });
         let numbers = E::numbers(device, &initial.collect::<Result<Vec<_>>>()?)?;
-        let terms = objectives.taps.iter();
-        let terms: Vec<E::Terms> = terms
-            .map(|&tap| E::terms(device, &objectives, tap))
-            .collect::<Result<_>>()?;
+        let terms = objectives.terms::<E>(device)?;
         let on_canvas = E::on_canvas(device, &objectives)?;
         let first = Plan::draw(settings, &viewport, 0, jobs.iter().map(|job| &job.key));
         let work = Work {
@@ -163,14 +160,12 @@ impl<'a, E: StepEngine> Batch<'a, E> {
                 if climber.failed.is_some() {
                     continue;
                 }
-                match E::has_lost(ledger, measured, &mut climber.lost) {
-                    Ok(is_lost) => {
-                        climber.see(step, measured, is_lost, encoder, self.settings, seconds);
-                    }
-                    Err(error) => climber.failed = Some(error),
-                }
-                let failed = climber.failed.take();
-                climber.failed = failed.map(|error| E::explained(ledger, encoder, image, error));
+                let seen = match E::has_lost(ledger, measured, &mut climber.lost) {
+                    Ok(lost) => climber.see(step, measured, lost, encoder, self.settings, seconds),
+                    Err(error) => Err(error),
+                };
+                let explained = |error| E::explained(ledger, encoder, image, error);
+                climber.failed = seen.err().map(explained);
             }
         }
         Ok(())
@@ -195,10 +190,7 @@ impl<'a, E: StepEngine> Batch<'a, E> {
 
     /// Every image's own error, or else this one.
     pub fn fail(self, error: &Error) -> Vec<Result<Rendered>> {
-        let failed = |climber: Climber| {
-            let common = || Error::new(error.kind(), error.report());
-            Err(climber.failed.unwrap_or_else(common))
-        };
+        let failed = |climber: Climber| Err(climber.failed.unwrap_or_else(|| common(error)));
         self.climbers.into_iter().map(failed).collect()
     }
 }

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::check::{Measured, Reached};
 use super::{Job, Rendered, Settings, Trace};
 use crate::encoder::Encoder;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// An image that climbs.
 pub struct Climber<'a> {
@@ -31,7 +31,10 @@ impl<'a> Climber<'a> {
         }
     }
 
-    /// Takes note of a step, whose gradient may be lost, and fails on numbers that it cannot go on with.
+    /// Takes note of a step, whose gradient may be lost.
+    ///
+    /// # Errors
+    /// When it cannot go on with its numbers.
     pub fn see(
         &mut self,
         step: usize,
@@ -40,16 +43,12 @@ impl<'a> Climber<'a> {
         encoder: &Encoder,
         settings: &Settings,
         seconds: f32,
-    ) {
+    ) -> Result<()> {
         let Job {
             objective,
             spelling,
             ..
         } = self.job;
-        if !is_lost {
-            let checked = measured.check(step, spelling, objective, encoder, settings);
-            self.failed = checked.err();
-        }
         self.reached.see(step, measured, objective, settings);
         let norm = match is_lost {
             true => measured.norm_of_units,
@@ -58,10 +57,14 @@ impl<'a> Climber<'a> {
         self.trace.objective.push(measured.value as f32);
         self.trace.gradient_norm.push(norm as f32);
         self.trace.seconds.push(seconds);
+        match is_lost {
+            true => Ok(()),
+            false => measured.check(step, spelling, objective, encoder, settings),
+        }
     }
 
     /// The picture that it has become.
-    pub fn finish(self, image: Tensor, steps_done: usize) -> Result<Rendered, Error> {
+    pub fn finish(self, image: Tensor, steps_done: usize) -> Result<Rendered> {
         match self.failed {
             Some(error) => Err(error),
             None => Ok(Rendered {

@@ -10,12 +10,12 @@ use super::batch::Batch;
 use super::engine::cuda::Launcher;
 use super::groups::grouped;
 use super::quality::see;
-use super::{Job, Rendered, Settings, Watch, missing};
+use super::{Job, Rendered, Settings, Watch, common, missing};
 use crate::backend::cuda::{Float, Gpu};
 use crate::device::Dtype;
 use crate::encoder::engine::cuda::Cuda;
 use crate::encoder::program::Program;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Model;
 use crate::objective::Bound;
 use crate::param::Parameterisation;
@@ -121,9 +121,9 @@ impl<'a> GpuModel<'a> {
             let images: Vec<Tensor> = pictures.iter().map(|own| own.image.clone()).collect();
             let (model, gpu) = (self.model, &self.gpu);
             let seen = match &self.program {
-                Stored::F32(on) => see((gpu, on), model, objectives, &images, steps, watch)?,
-                Stored::F16(on) => see((gpu, on), model, objectives, &images, steps, watch)?,
-                Stored::Bf16(on) => see((gpu, on), model, objectives, &images, steps, watch)?,
+                Stored::F32(on) => see((gpu, on), model, objectives, &images, Some(steps), watch)?,
+                Stored::F16(on) => see((gpu, on), model, objectives, &images, Some(steps), watch)?,
+                Stored::Bf16(on) => see((gpu, on), model, objectives, &images, Some(steps), watch)?,
             };
             for (picture, seen) in pictures.into_iter().zip(seen) {
                 picture.seen = Some(seen);
@@ -158,7 +158,7 @@ impl<'a> Climb<'a> {
         let batch = Batch::new(model, on, settings, self.parameterisation, jobs, launcher);
         let mut batch = match batch {
             Ok(batch) => batch,
-            Err(error) => return all(&error, jobs.len()),
+            Err(error) => return jobs.iter().map(|_| Err(common(&error))).collect(),
         };
         let start = Instant::now();
         for step in 0..settings.steps {
@@ -172,10 +172,4 @@ impl<'a> Climb<'a> {
         }
         batch.finish(start)
     }
-}
-
-/// The same error for each of several images.
-fn all(error: &Error, images: usize) -> Vec<Result<Rendered>> {
-    let one = |_| Err(Error::new(error.kind(), error.report()));
-    (0..images).map(one).collect()
 }

@@ -43,6 +43,15 @@ impl<'a> Objectives<'a> {
             side,
         }
     }
+
+    /// The terms at each of the taps.
+    ///
+    /// # Errors
+    /// As [`StepEngine::terms`].
+    pub fn terms<E: StepEngine>(&self, device: &E::Device) -> Result<Vec<E::Terms>> {
+        let taps = self.taps.iter();
+        taps.map(|&tap| E::terms(device, self, tap)).collect()
+    }
 }
 
 /// An engine that climbs. Operations are on a whole batch, whose images are treated independently.

@@ -25,10 +25,7 @@ pub fn look<E: StepEngine>(
     watch: &dyn Watch,
 ) -> Result<Vec<(Vec<f64>, Activity)>> {
     let planes = E::numbers(device, pictures)?;
-    let terms = objectives.taps.iter();
-    let terms: Vec<E::Terms> = terms
-        .map(|&tap| E::terms(device, objectives, tap))
-        .collect::<Result<_>>()?;
+    let terms = objectives.terms::<E>(device)?;
     let mut activities = vec![Activity::default(); pictures.len()];
     let mut values = vec![Vec::with_capacity(samplings.len()); pictures.len()];
     let side = match pictures.first() {

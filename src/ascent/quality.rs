@@ -114,7 +114,13 @@ impl<'a> Judge<'a> {
         } = match &rendered.seen {
             // 16 bits may not hold what 32 do.
             Some(seen) if seen.is_finite() => seen.clone(),
-            _ => see_here(self.model, objective, &image, rendered.steps_done, watch)?,
+            _ => see_here(
+                self.model,
+                objective,
+                &image,
+                Some(rendered.steps_done),
+                watch,
+            )?,
         };
         if let Some(value) = robust
             .iter()

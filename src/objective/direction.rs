@@ -108,13 +108,7 @@ impl BoundDirection {
 
     #[cfg(feature = "cuda")]
     pub fn entry(&self, vectors: &mut Vec<f32>) -> Entry {
-        let which = vectors.len() / self.vector.len();
-        vectors.extend(self.vector.iter().map(|&x| x as f32));
-        Entry {
-            kind: Kind::Direction,
-            which,
-            power: self.power,
-        }
+        Entry::along(Kind::Direction, &self.vector, self.power, vectors)
     }
 }
 
@@ -129,11 +123,15 @@ impl fmt::Display for Direction {
     }
 }
 
+/// The Euclidean norm.
+pub(super) fn norm(x: &[f64]) -> f64 {
+    x.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
 /// `dot(a, v) * max(0.1, cos(a, v))^power` and its gradient in `a`, with the cosine
 /// `dot / ((|a| + eps)(|v| + eps))`.
 fn direction(a: &[f64], v: &[f64], power: u32) -> (f64, Vec<f64>) {
     let dot: f64 = a.iter().zip(v).map(|(a, v)| a * v).sum();
-    let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
     let (length, target) = (norm(a), norm(v) + NORM_EPSILON);
     let cosine = dot / ((length + NORM_EPSILON) * target);
     let floored = cosine.max(COSINE_FLOOR);

@@ -25,6 +25,15 @@ pub(super) struct Entry {
     pub power: u32,
 }
 
+impl Entry {
+    /// Of a term that reads along a vector, which is appended to those of the table.
+    pub fn along(kind: Kind, vector: &[f64], power: u32, vectors: &mut Vec<f32>) -> Self {
+        let which = vectors.len() / vector.len();
+        vectors.extend(vector.iter().map(|&x| x as f32));
+        Self { kind, which, power }
+    }
+}
+
 /// The terms of a batch that act at one tap.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use candle_core::WithDType;
 
+use super::direction::norm;
 #[cfg(feature = "cuda")]
 use super::table::{Entry, Kind};
 use crate::backend::cpu::Real;
@@ -68,10 +69,6 @@ impl Text {
     }
 }
 
-fn norm(x: &[f64]) -> f64 {
-    x.iter().map(|x| x * x).sum::<f64>().sqrt()
-}
-
 impl BoundText {
     /// The cosine of an image embedding `a`, 0 where that has no length; adds `weight` times the gradient to the
     /// cotangent, unless that is empty.
@@ -91,13 +88,7 @@ impl BoundText {
 
     #[cfg(feature = "cuda")]
     pub fn entry(&self, vectors: &mut Vec<f32>) -> Entry {
-        let which = vectors.len() / self.embedding.len();
-        vectors.extend(self.embedding.iter().map(|&x| x as f32));
-        Entry {
-            kind: Kind::Text,
-            which,
-            power: 0,
-        }
+        Entry::along(Kind::Text, &self.embedding, 0, vectors)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Steps on the CPU.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Tensor};
 
 use super::{Objectives, StepEngine};
@@ -17,7 +19,6 @@ use crate::error::{Error, Result};
 use crate::objective::{Activity, Bound};
 use crate::ops::warp::Warp;
 use crate::param::Parameterisation;
-use std::sync::Arc;
 
 /// The terms of all images that act at one tap.
 pub struct Terms {

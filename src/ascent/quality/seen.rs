@@ -51,7 +51,8 @@ impl Seen {
     }
 }
 
-/// Looks at RGB images `(1, 3, side, side)` of one size that took so many steps, each with its objective.
+/// Looks at RGB images `(1, 3, side, side)` of one size, each with its objective: as they are, and under the fixed
+/// transforms of a picture that took so many steps.
 ///
 /// # Errors
 /// When an objective does not fit its image, the device fails, or `watch` stops it.
@@ -60,65 +61,24 @@ pub fn see<E: StepEngine>(
     model: &Model,
     objectives: Vec<Arc<Bound>>,
     pictures: &[Tensor],
-    steps: usize,
+    steps: Option<usize>,
     watch: &dyn Watch,
 ) -> Result<Vec<Seen>> {
-    let looks = |viewport: &Viewport, side: usize| looks(viewport, side, steps);
-    let of_canvas = objectives.iter().zip(pictures);
-    let of_canvas = of_canvas.map(|(objective, picture)| Ok(objective.read_canvas(picture)?.0));
-    let of_canvas: Vec<f64> = of_canvas.collect::<Result<_>>()?;
-    let seen = look_at::<E>(on, model, objectives, pictures, looks, watch)?;
-    let seen = seen.into_iter().zip(of_canvas);
-    Ok(seen
-        .map(|((values, activity), of_canvas)| {
-            let values = values.into_iter().map(|value| value + of_canvas);
-            Seen::new(values.collect(), activity)
-        })
-        .collect())
-}
-
-fn look_at<E: StepEngine>(
-    on: (&E::Device, &Program<E>),
-    model: &Model,
-    objectives: Vec<Arc<Bound>>,
-    pictures: &[Tensor],
-    looks: impl Fn(&Viewport, usize) -> Vec<Sampling>,
-    watch: &dyn Watch,
-) -> Result<Vec<(Vec<f64>, Activity)>> {
     let (Some(objective), Some(picture)) = (objectives.first(), pictures.first()) else {
         return Ok(Vec::new());
     };
     let side = picture.dim(2)?;
     let viewport = Viewport::new(model, side, objective.taps());
-    let samplings = looks(&viewport, side);
+    let samplings = looks(&viewport, side, steps);
     let objectives = Objectives::new(&model.encoder, objectives, viewport.side());
-    look::<E>(on, &objectives, pictures, &viewport, &samplings, watch)
-}
-
-/// What one image is looked at for on the CPU.
-struct OnCpu<'a> {
-    model: &'a Model,
-    objective: &'a Arc<Bound>,
-    image: &'a Tensor,
-    /// None for a look at it as it is.
-    steps: Option<usize>,
-    watch: &'a dyn Watch,
-}
-
-impl Visit for OnCpu<'_> {
-    type Output = Result<Option<Seen>>;
-
-    fn visit<T: Real>(self, program: &Program<Cpu<T>>) -> Self::Output {
-        let Self { model, watch, .. } = self;
-        let (objectives, pictures) = (vec![self.objective.clone()], [self.image.clone()]);
-        let on = (&(), program);
-        let Some(steps) = self.steps else {
-            let looks = |viewport: &Viewport, side: usize| vec![as_it_is(viewport, side)];
-            let seen = look_at::<Cpu<T>>(on, model, objectives, &pictures, looks, watch)?.pop();
-            return Ok(seen.map(|(values, activity)| Seen::new(values, activity)));
-        };
-        Ok(see::<Cpu<T>>(on, model, objectives, &pictures, steps, watch)?.pop())
-    }
+    let seen = look::<E>(on, &objectives, pictures, &viewport, &samplings, watch)?;
+    let seen = seen.into_iter().zip(&objectives.bound).zip(pictures);
+    seen.map(|(((values, activity), objective), picture)| {
+        let (of_canvas, _) = objective.read_canvas(picture)?;
+        let values = values.into_iter().map(|value| value + of_canvas);
+        Ok(Seen::new(values.collect(), activity))
+    })
+    .collect()
 }
 
 /// As [`see`], for one image on the CPU.
@@ -129,49 +89,50 @@ pub fn see_here(
     model: &Model,
     objective: &Arc<Bound>,
     image: &Tensor,
-    steps: usize,
+    steps: Option<usize>,
     watch: &dyn Watch,
 ) -> Result<Seen> {
-    let seen = model.encoder.visit(OnCpu {
+    model.encoder.visit(OnCpu {
         model,
         objective,
         image,
-        steps: Some(steps),
+        steps,
         watch,
-    })?;
-    seen.ok_or_else(missing)
+    })
 }
 
-/// What an RGB image `(1, 3, side, side)` does to an objective's units without transforms.
-///
-/// # Errors
-/// When the objective does not fit it.
-pub fn glance(model: &Model, objective: &Arc<Bound>, image: &Tensor) -> Result<Activity> {
-    let seen = model.encoder.visit(OnCpu {
-        model,
-        objective,
-        image,
-        steps: None,
-        watch: &(),
-    })?;
-    Ok(seen.ok_or_else(missing)?.activity)
+/// What [`see_here`] is asked.
+struct OnCpu<'a> {
+    model: &'a Model,
+    objective: &'a Arc<Bound>,
+    image: &'a Tensor,
+    steps: Option<usize>,
+    watch: &'a dyn Watch,
 }
 
-/// A picture of `canvas x canvas` pixels without transforms.
-fn as_it_is(view: &Viewport, canvas: usize) -> Sampling {
-    sampling(view, canvas, &[], 0)
+impl Visit for OnCpu<'_> {
+    type Output = Result<Seen>;
+
+    fn visit<T: Real>(self, program: &Program<Cpu<T>>) -> Self::Output {
+        let (objectives, pictures) = (vec![self.objective.clone()], [self.image.clone()]);
+        let on = (&(), program);
+        let seen = see::<Cpu<T>>(
+            on, self.model, objectives, &pictures, self.steps, self.watch,
+        );
+        seen?.pop().ok_or_else(missing)
+    }
 }
 
-/// How a picture that took so many steps is looked at: first as it is.
-fn looks(view: &Viewport, canvas: usize, steps: usize) -> Vec<Sampling> {
+/// How a picture is looked at: as it is, and under the fixed transforms of one that took so many steps.
+fn looks(viewport: &Viewport, canvas: usize, steps: Option<usize>) -> Vec<Sampling> {
     let transforms = lucid();
-    let robust = (0..draws(steps)).map(|draw| sampling(view, canvas, &transforms, draw));
-    std::iter::once(as_it_is(view, canvas))
-        .chain(robust)
-        .collect()
+    let draws = steps.map_or(0, draws);
+    let robust = (0..draws).map(|draw| sampling(viewport, canvas, &transforms, draw));
+    let as_it_is = sampling(viewport, canvas, &[], 0);
+    std::iter::once(as_it_is).chain(robust).collect()
 }
 
-fn sampling(view: &Viewport, canvas: usize, transforms: &[Transform], draw: u64) -> Sampling {
+fn sampling(viewport: &Viewport, canvas: usize, transforms: &[Transform], draw: u64) -> Sampling {
     let mut stream = Key::new(0, "robustness", 0).stream(Purpose::Robustness, draw);
-    sample(transforms, canvas, view.side(), &mut stream)
+    sample(transforms, canvas, viewport.side(), &mut stream)
 }

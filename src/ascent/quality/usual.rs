@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::go_on;
-use super::seen::glance;
+use super::seen::see_here;
 use crate::ascent::Watch;
 use crate::encoder::tap::TapId;
 use crate::error::Result;
@@ -80,7 +80,8 @@ impl<'a> Usual<'a> {
             let mut stream = Key::new(0, "noise", 0).stream(Purpose::Statistics, index);
             let parameters = parameterisation.initial(&mut stream, encoder.dtype())?;
             let image = parameterisation.image(&(parameters * NOISE_CONTRAST)?)?;
-            images.push(glance(self.model, &any_unit, &image)?.channels);
+            let seen = see_here(self.model, &any_unit, &image, None, watch)?;
+            images.push(seen.activity.channels);
         }
         let place = match position {
             Position::Mean => "",

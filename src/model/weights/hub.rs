@@ -16,6 +16,7 @@ mod cache;
 mod client;
 mod download;
 mod environment;
+mod fetch;
 mod json;
 mod listing;
 mod lock;
@@ -31,7 +32,6 @@ mod trouble;
 
 use cache::{Cache, Known};
 use client::Client;
-use download::Download;
 use environment::Environment;
 use json::Json;
 use listing::Listing;
@@ -192,46 +192,6 @@ impl<'w> Repository<'w> {
             }
         }
         Ok(listing)
-    }
-
-    fn fetch(&self, name: &str) -> Result<PathBuf> {
-        let client = self.client()?;
-        let file = self.path(name);
-        let commit = self.commit.borrow().clone().unwrap_or_default();
-        let title = format!("{file} of {}", self.model.id);
-        let download = Download {
-            client,
-            cache: &self.cache,
-            downloads: self.downloads,
-            file: &file,
-            title: &title,
-            commit: &commit,
-            must_tell_commit: false,
-            replaces: self.damaged.borrow().contains(name),
-        };
-        let run = |revision: &str, download: &Download| {
-            let address = client.file_address(&self.model.id, revision, &file)?;
-            download.run(&address)
-        };
-        // A branch or tag may lead elsewhere by now.
-        let fetched = match run(&commit, &download) {
-            // There are mirrors that know branches and tags only.
-            Err(trouble) if trouble.is_not_found() && commit != self.model.revision => {
-                let download = Download {
-                    must_tell_commit: true,
-                    ..download
-                };
-                let fetched = run(&self.model.revision, &download);
-                fetched.map_err(|other| match other.is_not_found() {
-                    true => trouble,
-                    false => other,
-                })
-            }
-            fetched => fetched,
-        };
-        self.downloads.ends();
-        self.texts.borrow_mut().remove(name);
-        fetched.map_err(|trouble| self.explain(trouble, &commit))
     }
 
     /// Takes what the cache has, where the hub does not tell whether there is better, or does not give it.

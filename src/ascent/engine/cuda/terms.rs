@@ -19,6 +19,8 @@ pub struct Terms {
     numbers: Array<i32>,
     weights: Array<f32>,
     vectors: Array<f32>,
+    /// Scales of 1, and the first place, for [`Terms::values`].
+    unscaled: (Array<f32>, Array<u32>),
 }
 
 impl Terms {
@@ -36,6 +38,10 @@ impl Terms {
             .collect();
         Ok(Self {
             images: bound.len(),
+            unscaled: (
+                Array::upload(gpu, &vec![1.0; bound.len()])?,
+                Array::zeros(gpu, WORDS)?,
+            ),
             owners: table.owners,
             starts: Array::upload(gpu, &table.starts)?,
             numbers: Array::upload(gpu, table.numbers.as_flattened())?,
@@ -46,11 +52,9 @@ impl Terms {
 
     /// The weighted sums of each image's terms, without a gradient; waits for the device.
     pub fn values<T: Float>(&self, a: &GpuField<T>) -> Result<Vec<f64>> {
-        let gpu = a.gpu();
-        let scales = Array::upload(gpu, &vec![1.0; self.images])?;
-        let place = Array::zeros(gpu, WORDS)?;
-        let mut values = Array::any(gpu, self.count())?;
-        self.read(a, &scales, &place, &mut values)?;
+        let (scales, place) = &self.unscaled;
+        let mut values = Array::any(a.gpu(), self.count())?;
+        self.read(a, scales, place, &mut values)?;
         let mut sums = vec![0.0; self.images];
         self.add_to(&mut sums, &values.download()?);
         Ok(sums)
