@@ -29,7 +29,7 @@ pub enum Need {
     Terminal,
     /// A second file system.
     SharedMemory,
-    /// Vectors of eight numbers with fused multiply-adds, for which pictures were written down.
+    /// Vectors of eight or sixteen numbers with fused multiply-adds, for which pictures were written down.
     Lanes,
     /// A file system of its own for one process, as Linux gives it to users.
     Mounts,
@@ -111,7 +111,7 @@ impl Need {
             Self::Groff => "apt-get install groff".to_owned(),
             Self::Terminal => "apt-get install bsdutils".to_owned(),
             Self::SharedMemory => format!("Linux with {SHARED_MEMORY}"),
-            Self::Lanes => "an x86-64 processor with AVX2 and FMA, without AVX-512".to_owned(),
+            Self::Lanes => "an x86-64 processor with AVX2 and FMA, or with AVX-512".to_owned(),
             Self::Mounts => "Linux that lets users mount in a namespace of theirs".to_owned(),
         }
     }
@@ -139,7 +139,7 @@ impl Need {
                 let is_there = Path::new(SHARED_MEMORY).is_dir();
                 (!is_there).then(|| format!("no {SHARED_MEMORY}"))
             }
-            Self::Lanes => (!has_lanes()).then(|| "another processor".to_owned()),
+            Self::Lanes => lanes().is_none().then(|| "another processor".to_owned()),
             Self::Mounts => {
                 let line = ["sh", "-c", "mount -t tmpfs none /mnt"];
                 let may = succeeds(
@@ -175,19 +175,28 @@ impl Need {
     }
 }
 
+/// The processor's vectors, if pictures were written down for them.
 #[cfg(target_arch = "x86_64")]
-fn has_lanes() -> bool {
-    let has = [
-        is_x86_feature_detected!("avx2"),
-        is_x86_feature_detected!("fma"),
-        !is_x86_feature_detected!("avx512f"),
+pub fn lanes() -> Option<&'static str> {
+    let wide = [
+        is_x86_feature_detected!("avx512f"),
+        is_x86_feature_detected!("avx512bw"),
+        is_x86_feature_detected!("avx512cd"),
+        is_x86_feature_detected!("avx512dq"),
+        is_x86_feature_detected!("avx512vl"),
     ];
-    has == [true; 3]
+    match wide {
+        [true, true, true, true, true] => Some("avx512"),
+        [false, ..] if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") => {
+            Some("avx2")
+        }
+        _ => None,
+    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn has_lanes() -> bool {
-    false
+pub fn lanes() -> Option<&'static str> {
+    None
 }
 
 /// Whether a program runs and ends well.
