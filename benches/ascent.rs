@@ -75,6 +75,7 @@ fn ascents(criterion: &mut Criterion) {
             size: 64,
             steps,
             learning_rate: 0.05,
+            preset: String::new(),
             transforms: lucid(),
             redirect_steps: 0,
             checkpoints: Vec::new(),

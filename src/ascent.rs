@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::backend::cpu::Real;
 use crate::backend::threads::map_images;
@@ -36,46 +36,56 @@ use crate::transform::Transform;
 use batch::Batch;
 use quality::Seen;
 
-/// What all images of a batch share.
-#[derive(Debug, Clone, PartialEq)]
+/// What all images of a batch share, as recipes have it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// What the free numbers are.
-    pub basis: Basis,
     /// Side of the canvas in pixels.
     pub size: usize,
     /// Steps of the ascent.
     pub steps: usize,
     /// Adam's step length.
     pub learning_rate: f64,
+    /// The preset that the transforms came from, by name; nothing is looked up by it.
+    pub preset: String,
     /// The transforms of each step.
     pub transforms: Vec<Transform>,
+    /// What the free numbers are.
+    pub basis: Basis,
     /// For how many steps ReLUs are redirected.
     pub redirect_steps: usize,
     /// Steps after which a copy of the image is kept.
     pub checkpoints: Vec<usize>,
 }
 
-/// One image to be made.
+/// A group of images that are made together, most often of one: what is made again, and what fails, as a whole.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// What it climbs.
+    /// What each of them climbs; terms that compare pictures compare these.
     pub objective: Arc<Bound>,
     /// How that is spelled.
     pub spelling: String,
-    /// Where its randomness comes from.
-    pub key: Key,
+    /// Where the randomness of each comes from.
+    pub keys: Vec<Key>,
 }
 
 impl Job {
-    /// An image that climbs an objective of a model.
+    /// An image by itself that climbs an objective of a model.
     ///
     /// # Errors
     /// When the objective does not fit the model.
     pub fn new(objective: &Objective, model: &Model, key: Key) -> Result<Self> {
+        Self::group(objective, model, vec![key])
+    }
+
+    /// As [`Job::new`], of an image a key.
+    ///
+    /// # Errors
+    /// As [`Job::new`].
+    pub fn group(objective: &Objective, model: &Model, keys: Vec<Key>) -> Result<Self> {
         Ok(Self {
             objective: Arc::new(Bound::new(objective, model)?),
             spelling: objective.to_string(),
-            key,
+            keys,
         })
     }
 }
@@ -136,8 +146,9 @@ fn steps_in(time: Duration, step: Duration) -> usize {
     (steps as usize).max(1)
 }
 
-/// Runs the ascents of all jobs in step; one that fails does not stop the others. Where `watch` stops them,
-/// some may have done more steps than others.
+/// Runs the ascents of all jobs in step, and answers with their images in their order; a job that fails, of which
+/// each image has the error, does not stop the others. Where `watch` stops them, some may have done more steps than
+/// others.
 pub fn ascend(
     model: &Model,
     settings: &Settings,
@@ -187,10 +198,8 @@ impl Visit for Rounds<'_> {
                 let Ok(batch) = slot else { return };
                 if let Err(error) = batch.climb(steps.end, start, watch) {
                     *slot = Err(error);
-                } else if !batch.is_climbing()
-                    && let Ok(batch) = std::mem::replace(slot, Err(missing()))
-                    && let Some(Err(error)) = batch.finish(start).pop()
-                {
+                } else if let Some(error) = batch.take_failure() {
+                    // Its memory is for the others.
                     *slot = Err(error);
                 }
             };
@@ -207,17 +216,23 @@ impl Visit for Rounds<'_> {
             steps_done = steps.end;
             watch.stepped(steps_done);
         }
-        let finish = |batch: Result<Batch<Cpu<T>>>| match batch {
-            Ok(batch) => batch.finish(start).pop().unwrap_or_else(|| Err(missing())),
-            Err(error) => Err(error),
+        let finish = |(batch, job): (Result<Batch<Cpu<T>>>, &Job)| match batch {
+            Ok(batch) => batch.finish(start),
+            Err(error) => of_each(error, job.keys.len()),
         };
-        batches.into_iter().map(finish).collect()
+        batches.into_iter().zip(jobs).flat_map(finish).collect()
     }
 }
 
-/// An error of a whole batch, for one of its images.
+/// An error of a whole group, for one of its images.
 fn common(error: &Error) -> Error {
     Error::new(error.kind(), error.report())
+}
+
+/// An error of a whole group, for each of its images.
+pub(crate) fn of_each<T>(error: Error, images: usize) -> Vec<Result<T>> {
+    let others: Vec<Error> = (1..images).map(|_| common(&error)).collect();
+    [error].into_iter().chain(others).map(Err).collect()
 }
 
 /// A defect: what was to be there is not.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Kind, Result, bail};
 
 /// What the ascent runs on.
@@ -16,11 +18,11 @@ pub enum Device {
 }
 
 impl Device {
-    /// `cpu` or `cuda`: what a recipe says, for which GPU it was does not matter.
-    pub fn kind(&self) -> &'static str {
+    /// What a recipe says: for which GPU it was does not matter.
+    pub fn kind(&self) -> DeviceKind {
         match self {
-            Self::Cpu => "cpu",
-            Self::Cuda(_) => "cuda",
+            Self::Cpu => DeviceKind::Cpu,
+            Self::Cuda(_) => DeviceKind::Cuda,
         }
     }
 
@@ -30,6 +32,35 @@ impl Device {
             Self::Cpu => 1,
             Self::Cuda(ordinals) => ordinals.len(),
         }
+    }
+}
+
+/// What kind of device it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// The CPU.
+    Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
+}
+
+impl DeviceKind {
+    /// The first device of the kind.
+    pub fn first(self) -> Device {
+        match self {
+            Self::Cpu => Device::Cpu,
+            Self::Cuda => Device::Cuda(vec![0]),
+        }
+    }
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        })
     }
 }
 
@@ -67,7 +98,8 @@ impl FromStr for Device {
 }
 
 /// How weights and activations are stored; sums and pictures are `f32` always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Dtype {
     /// 24 bits of precision.
     #[default]
@@ -106,8 +138,8 @@ impl FromStr for Dtype {
 
 /// # Errors
 /// When a device cannot store activations like this.
-pub fn check(device: &Device, dtype: Dtype) -> Result<()> {
-    if *device == Device::Cpu && dtype != Dtype::F32 {
+pub fn check(device: DeviceKind, dtype: Dtype) -> Result<()> {
+    if device == DeviceKind::Cpu && dtype != Dtype::F32 {
         bail!(
             Request,
             "the CPU computes in f32: leave out --dtype {dtype}, or give --device cuda"
@@ -136,7 +168,7 @@ mod tests {
         ] {
             assert!(text.parse::<Device>().is_err(), "{text}");
         }
-        assert!(check(&Device::Cpu, Dtype::F16).is_err());
-        assert!(check(&cuda(&[0]), Dtype::F16).is_ok());
+        assert!(check(DeviceKind::Cpu, Dtype::F16).is_err());
+        assert!(check(DeviceKind::Cuda, Dtype::F16).is_ok());
     }
 }

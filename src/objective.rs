@@ -5,6 +5,7 @@ mod at_tap;
 mod bound;
 mod deepdream;
 mod direction;
+mod diversity;
 mod l2;
 mod list;
 mod on_canvas;
@@ -21,6 +22,9 @@ mod units;
 pub use bound::{Bound, Evaluation};
 pub use deepdream::DeepDream;
 pub use direction::Direction;
+pub use diversity::Diversity;
+#[cfg(feature = "cuda")]
+pub use diversity::cuda::GpuDiversity;
 pub use list::{Asked, parse_units};
 pub use position::Position;
 #[cfg(feature = "cuda")]
@@ -90,12 +94,12 @@ impl Objective {
         self
     }
 
-    /// The objective that makes the same units small: all terms but the penalties on the image
-    /// change their sign.
+    /// The objective that makes the same units small: all terms change their sign but the penalties on the image,
+    /// and those that compare pictures, which spread them no less.
     #[must_use]
     pub fn suppressing(mut self) -> Self {
         for (weight, term) in &mut self.terms {
-            if !term.is_penalty() {
+            if !term.is_penalty() && !term.is_across_group() {
                 *weight = -*weight;
             }
         }
@@ -109,6 +113,11 @@ impl Objective {
             unit.channel = channel;
         }
         self
+    }
+
+    /// Whether a term compares the pictures of a group.
+    pub fn compares_pictures(&self) -> bool {
+        self.terms.iter().any(|(_, term)| term.is_across_group())
     }
 
     /// The files that terms read.

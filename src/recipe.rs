@@ -5,16 +5,16 @@ mod options;
 mod range;
 mod request;
 
-pub use range::{check_decay, parse_size};
+pub use range::parse_size;
 pub use request::{DEFAULT_PRESET, Request};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ascent::{Job, Settings};
-use crate::device::{self, Device, Dtype};
+use crate::device::{self, Device, DeviceKind, Dtype};
 use crate::error::{Error, Kind, Result, bail, shorten};
 use crate::input;
 use crate::model::Model;
@@ -22,9 +22,7 @@ use crate::model::conventions::Recorded;
 use crate::model::spec::Activation;
 use crate::model::weights::Format;
 use crate::objective::{Bound, Objective};
-use crate::param::Basis;
 use crate::seed::Key;
-use crate::transform::Transform;
 use crate::transform::preset::preset;
 
 /// Which weights a recipe needs, and how they are to be used.
@@ -80,17 +78,30 @@ impl ModelEntry {
     }
 }
 
+/// The version of the recipe's layout, and of what its randomness is addressed by.
+pub const SCHEMA: u32 = 2;
+
+/// Of recipes that do not say: their randomness is addressed by the objective as it is spelled.
+const FIRST_SCHEMA: u32 = 1;
+
 /// One picture, complete: the same recipe makes the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
+    /// The layout's version; recipes of the first do not have it, and keep to it.
+    #[serde(
+        default = "first_schema",
+        deserialize_with = "known_schema",
+        skip_serializing_if = "is_first"
+    )]
+    pub schema: u32,
     /// The weights.
     pub model: ModelEntry,
     /// What is climbed, penalties included, every tap written out.
     pub objective: Objective,
-    /// The SHA-256 of each vector file that the objective names.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub vectors: BTreeMap<PathBuf, String>,
+    /// The SHA-256 of each file that the objective names; the first layout called them vectors.
+    #[serde(default, alias = "vectors", skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<PathBuf, String>,
     /// Of each text that the objective names what decides its embedding besides the weights, as a SHA-256.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub texts: BTreeMap<String, String>,
@@ -98,28 +109,37 @@ pub struct Recipe {
     pub seed: u64,
     /// Which of the unit's pictures under this seed.
     pub variant: u32,
-    /// Side of the canvas in pixels.
-    pub size: usize,
-    /// Steps of the ascent.
-    pub steps: usize,
-    /// Adam's step length.
-    pub learning_rate: f64,
-    /// The preset that the transforms came from.
-    pub preset: String,
-    /// The transforms of each step.
-    pub transforms: Vec<Transform>,
-    /// The parameterisation.
-    pub basis: Basis,
-    /// For how many steps ReLUs are redirected.
-    pub redirect_steps: usize,
-    /// Steps after which a copy is kept.
-    pub checkpoints: Vec<usize>,
+    /// How many variants are made together, from 0 on, where the objective compares them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<u32>,
+    /// How it climbs.
+    #[serde(flatten)]
+    pub ascent: Settings,
     /// How many times the PNG is enlarged.
     pub scale: u32,
-    /// What it runs on, `cpu` or `cuda`.
-    pub device: String,
-    /// How the encoder's activations are stored: `f32`, or on a GPU `f16` or `bf16`.
-    pub dtype: String,
+    /// What it runs on.
+    pub device: DeviceKind,
+    /// How the encoder's activations are stored; on a CPU always `f32`.
+    pub dtype: Dtype,
+}
+
+fn first_schema() -> u32 {
+    FIRST_SCHEMA
+}
+
+/// Tells a later percept's recipe before a field of it is found strange.
+fn known_schema<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u32, D::Error> {
+    let schema = u32::deserialize(deserializer)?;
+    if !(FIRST_SCHEMA..=SCHEMA).contains(&schema) {
+        return Err(serde::de::Error::custom(format_args!(
+            "the recipe has the layout {schema}, and this percept reads {FIRST_SCHEMA} and {SCHEMA}: use the version that wrote it"
+        )));
+    }
+    Ok(schema)
+}
+
+fn is_first(schema: &u32) -> bool {
+    *schema == FIRST_SCHEMA
 }
 
 impl Recipe {
@@ -128,15 +148,10 @@ impl Recipe {
     /// # Errors
     /// When a value is out of range or the objective does not fit the model.
     pub fn check(&self, model: &Model) -> Result<()> {
-        range::check_numbers(self.size, self.steps, self.learning_rate, self.scale, 1)?;
-        if let Basis::Fourier { decay } = self.basis {
-            check_decay(decay)?;
-        }
-        for transform in &self.transforms {
-            range::check_transform(transform)?;
-        }
-        let (device, dtype) = self.device()?;
-        device::check(&device, dtype)?;
+        self.check_schema()?;
+        self.check_together()?;
+        range::check(&self.ascent, self.scale)?;
+        device::check(self.device, self.dtype)?;
         if self.model.sha256 != model.digest {
             bail!(
                 Input,
@@ -147,15 +162,15 @@ impl Recipe {
             );
         }
         self.model.check_conventions(model)?;
-        let found = vectors(&self.objective).map_err(|error| {
+        let found = files(&self.objective).map_err(|error| {
             error
-                .context("the recipe's vector is looked for from the folder that percept is run in")
+                .context("the recipe's files are looked for from the folder that percept is run in")
         })?;
         for (file, sha256) in &found {
-            if self.vectors.get(file) != Some(sha256) {
+            if self.files.get(file) != Some(sha256) {
                 bail!(
                     Input,
-                    "the vector {} is not the one that the recipe was made with",
+                    "{} is not the file that the recipe was made with: put that one back",
                     file.display()
                 );
             }
@@ -170,51 +185,83 @@ impl Recipe {
                 );
             }
         }
-        Bound::new(&self.objective, model)?.check_positions(&model.encoder, self.size)
+        Bound::new(&self.objective, model)?.check_positions(&model.encoder, self.ascent.size)
     }
 
-    /// What it runs on, the first GPU where that is a GPU, and how activations are stored.
-    ///
     /// # Errors
-    /// When the recipe names something else.
-    pub fn device(&self) -> Result<(Device, Dtype)> {
-        let unknown = |error: Error| {
-            error.context(format!(
-                "the recipe asks for {} in {}",
-                self.device, self.dtype
-            ))
-        };
-        Ok((
-            self.device.parse().map_err(unknown)?,
-            self.dtype.parse().map_err(unknown)?,
-        ))
+    /// When this percept would draw other random numbers than the one that made it.
+    fn check_schema(&self) -> Result<()> {
+        match self.objective.files().next() {
+            Some(file) if self.schema == FIRST_SCHEMA => bail!(
+                Input,
+                "the recipe is of an earlier percept, whose random numbers depended on where {} lay: use that version, or render {} anew",
+                file.display(),
+                self.objective
+            ),
+            _ => Ok(()),
+        }
     }
 
-    /// What the ascent needs to know.
-    pub fn settings(&self) -> Settings {
-        Settings {
-            basis: self.basis,
-            size: self.size,
-            steps: self.steps,
-            learning_rate: self.learning_rate,
-            transforms: self.transforms.clone(),
-            redirect_steps: self.redirect_steps,
-            checkpoints: self.checkpoints.clone(),
-        }
+    /// The same, ended after so many steps.
+    #[must_use]
+    pub fn of_steps(mut self, steps: usize) -> Self {
+        self.ascent.steps = steps;
+        self
+    }
+
+    /// What it runs on: the first GPU where that is a GPU.
+    pub fn device(&self) -> Device {
+        self.device.first()
     }
 
     /// The penalty that the preset added to what was typed, as it is spelled after it.
     pub fn added(&self) -> Option<&'static str> {
-        preset(&self.preset)?.penalty
+        preset(&self.ascent.preset)?.penalty
     }
 
-    /// The image to be made.
+    /// The image to be made, with those that are made together with it.
     ///
     /// # Errors
     /// When the objective does not fit the model.
     pub fn job(&self, model: &Model) -> Result<Job> {
-        let key = Key::new(self.seed, self.objective.to_string(), self.variant);
-        Job::new(&self.objective, model, key)
+        let address = self.objective.to_string();
+        let key = |variant| Key::new(self.seed, &address, variant);
+        let keys = match self.together {
+            Some(count) => (0..count).map(key).collect(),
+            None => vec![key(self.variant)],
+        };
+        Job::group(&self.objective, model, keys)
+    }
+
+    /// What all pictures that are made together have alike: the recipe of the first; its own where it is made alone.
+    #[must_use]
+    pub fn of_group(&self) -> Self {
+        let first = Self {
+            variant: 0,
+            ..self.clone()
+        };
+        match self.together {
+            Some(_) => first,
+            None => self.clone(),
+        }
+    }
+
+    /// Pictures that are made together with it, itself among them.
+    pub fn pictures(&self) -> usize {
+        self.together.map_or(1, |count| count as usize)
+    }
+
+    /// # Errors
+    /// When pictures are to be compared that are not made together, or too many or few are.
+    fn check_together(&self) -> Result<()> {
+        match (self.objective.compares_pictures(), self.together) {
+            (false, None) => Ok(()),
+            (true, Some(count)) if self.variant < count => range::check_together(count),
+            _ => bail!(
+                Input,
+                "the recipe's objective, variant and together do not fit each other: put back what was changed"
+            ),
+        }
     }
 
     /// The recipe as it is written into a PNG.
@@ -227,8 +274,8 @@ impl Recipe {
     }
 }
 
-/// The SHA-256 of each vector file that an objective names.
-fn vectors(objective: &Objective) -> Result<BTreeMap<PathBuf, String>> {
+/// The SHA-256 of each file that an objective names.
+fn files(objective: &Objective) -> Result<BTreeMap<PathBuf, String>> {
     objective
         .files()
         .map(|file| Ok((file.to_owned(), input::digest(file)?)))

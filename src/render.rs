@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::ascent::groups::grouped;
 use crate::ascent::quality::Judge;
-use crate::ascent::{Job, Rendered, Watch};
+use crate::ascent::{Job, Rendered, Watch, of_each};
 use crate::backend::threads::map_images;
 use crate::device::{Device, Dtype};
 use crate::error::Result;
@@ -48,7 +48,7 @@ pub struct Climbed<'a> {
 impl<'a> Climbed<'a> {
     /// Whether it did all steps that its recipe asks for.
     pub fn is_whole(&self) -> bool {
-        self.rendered.steps_done == self.asked.steps
+        self.rendered.steps_done == self.asked.ascent.steps
     }
 
     /// Measures it, if it is whole and `watch` does not stop that.
@@ -114,35 +114,53 @@ impl<'a> Renderer<'a> {
     }
 
     /// Runs the ascents of a batch in step; results come in the order of the recipes. Recipes that
-    /// differ in more than objective, seed and variant climb apart.
+    /// differ in more than objective, seed and variant climb apart. Of recipes whose pictures are made together the
+    /// whole group is made, each asked for once.
     pub fn climb(&self, batch: &[&Recipe], watch: &dyn Watch) -> Vec<Result<Climbed<'_>>> {
         let mut by_settings = Vec::with_capacity(batch.len());
         let mut results: Vec<(usize, Result<Climbed>)> = Vec::with_capacity(batch.len());
-        for (index, recipe) in batch.iter().enumerate() {
+        let together = batch.iter().enumerate().map(|(index, recipe)| {
+            let alone = recipe.together.is_none().then_some(index);
+            ((alone, recipe.of_group()), index)
+        });
+        for ((_, recipe), members) in grouped(together) {
             match recipe.job(self.model) {
-                Ok(job) => by_settings.push((recipe.settings(), (index, job))),
-                Err(error) => results.push((index, Err(error))),
+                Ok(job) => by_settings.push((recipe.ascent, (members, job))),
+                Err(error) => {
+                    let failed = members.iter().zip(of_each(error, members.len()));
+                    results.extend(failed.map(|(&index, failed)| (index, failed)));
+                }
             }
         }
-        for (settings, members) in grouped(by_settings) {
-            let (members, jobs): (Vec<usize>, Vec<Job>) = members.into_iter().unzip();
+        for (settings, jobs) in grouped(by_settings) {
+            let (members, jobs): (Vec<Vec<usize>>, Vec<Job>) = jobs.into_iter().unzip();
             let start = Instant::now();
-            let rendered = self.machine.ascend(&settings, &jobs, watch);
+            let mut rendered = self.machine.ascend(&settings, &jobs, watch).into_iter();
+            let images = rendered.len();
             let climb = Climb {
-                seconds: start.elapsed().as_secs_f64() / jobs.len() as f64,
-                batch: jobs.len(),
+                seconds: start.elapsed().as_secs_f64() / images as f64,
+                batch: images,
             };
-            let climbed = members.into_iter().zip(jobs).zip(rendered);
-            results.extend(climbed.map(|((index, job), rendered)| {
-                let climbed = rendered.map(|rendered| Climbed {
-                    renderer: self,
-                    asked: batch[index].clone(),
-                    job,
-                    rendered,
-                    climb,
-                });
-                (index, climbed)
-            }));
+            for (members, job) in members.into_iter().zip(jobs) {
+                for (variant, rendered) in rendered.by_ref().take(job.keys.len()).enumerate() {
+                    let is_own = |&&index: &&usize| match batch[index].together {
+                        Some(_) => batch[index].variant as usize == variant,
+                        None => true,
+                    };
+                    // Of a group only some may be asked for.
+                    let Some(&index) = members.iter().find(is_own) else {
+                        continue;
+                    };
+                    let climbed = rendered.map(|rendered| Climbed {
+                        renderer: self,
+                        asked: batch[index].clone(),
+                        job: job.clone(),
+                        rendered,
+                        climb,
+                    });
+                    results.push((index, climbed));
+                }
+            }
         }
         results.sort_by_key(|(index, _)| *index);
         results.into_iter().map(|(_, result)| result).collect()
@@ -188,7 +206,8 @@ mod tests {
                 after,
                 asked: AtomicUsize::new(0),
             };
-            let elsewhere = |recipe: &Recipe, _: &Path| path(&format!("{}.png", recipe.steps));
+            let elsewhere =
+                |recipe: &Recipe, _: &Path| path(&format!("{}.png", recipe.ascent.steps));
             let jobs = [(recipe.clone(), path("whole.png"))];
             renderer.render(&jobs, &elsewhere, &stop).remove(0)
         };

@@ -28,6 +28,7 @@ fn settings(steps: usize) -> Settings {
         size: 64,
         steps,
         learning_rate: 0.05,
+        preset: String::new(),
         transforms: Vec::new(),
         redirect_steps: 0,
         checkpoints: Vec::new(),

@@ -11,7 +11,7 @@ pub fn main() -> percept::Result<()> {
         ..Request::default()
     };
     let recipe = request.resolve(&model)?.remove(0);
-    let rendered = ascend(&model, &recipe.settings(), &[recipe.job(&model)?], &()).remove(0)?;
+    let rendered = ascend(&model, &recipe.ascent, &[recipe.job(&model)?], &()).remove(0)?;
     let png = picture::encode(&rendered.image, recipe.scale, &recipe.to_json()?)?;
     assert!(rendered.trace.objective[3] > rendered.trace.objective[0]);
     assert!(png.starts_with(b"\x89PNG"));

@@ -13,6 +13,7 @@ mod encode;
 #[path = "common/encoded.rs"]
 mod encoded;
 mod golden;
+mod groups;
 mod help;
 mod hub;
 mod layouts;

@@ -23,6 +23,7 @@ fn settings(size: usize, steps: usize) -> Settings {
         size,
         steps,
         learning_rate: 0.05,
+        preset: String::new(),
         transforms: lucid(),
         redirect_steps: 0,
         checkpoints: Vec::new(),

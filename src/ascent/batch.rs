@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::param::Parameterisation;
 use crate::seed::Purpose;
 
-/// Images that climb together; all read the same taps.
+/// Groups of images that climb together; all read the same taps.
 pub struct Batch<'a, E: StepEngine> {
     model: &'a Model,
     settings: &'a Settings,
@@ -60,23 +60,27 @@ impl<'a, E: StepEngine> Batch<'a, E> {
         let encoder = &model.encoder;
         let taps = jobs.first().map_or(&[][..], |job| job.objective.taps());
         let viewport = Viewport::new(model, settings.size, taps);
-        let bound = jobs.iter().map(|job| job.objective.clone()).collect();
-        let objectives = Objectives::new(encoder, bound, viewport.side());
-        let initial = jobs.iter().map(|job| {
-            let mut stream = job.key.stream(Purpose::Initial, 0);
+        let objectives = Objectives::of_groups(encoder, jobs, viewport.side());
+        let climbers: Vec<Climber> = jobs
+            .iter()
+            .flat_map(|job| job.keys.iter().map(|key| Climber::new(job, key)))
+            .collect();
+        let initial = climbers.iter().map(|climber| {
+            let mut stream = climber.key.stream(Purpose::Initial, 0);
             parameterisation.initial(&mut stream, encoder.dtype())
         });
         let numbers = E::numbers(device, &initial.collect::<Result<Vec<_>>>()?)?;
         let terms = objectives.terms::<E>(device)?;
         let on_canvas = E::on_canvas(device, &objectives)?;
-        let first = Plan::draw(settings, &viewport, 0, jobs.iter().map(|job| &job.key));
+        let keys = climbers.iter().map(|climber| climber.key);
+        let first = Plan::draw(settings, &viewport, 0, keys);
         let work = Work {
             device,
             program,
             canvas: settings.size,
             parameterisation: E::parameterisation(device, parameterisation)?,
             warp: E::warp(device, &first.warp)?,
-            optimiser: E::optimiser(device, &numbers, jobs.len(), settings)?,
+            optimiser: E::optimiser(device, &numbers, climbers.len(), settings)?,
             ledger: E::ledger(device, &objectives, &terms, on_canvas.as_ref())?,
             objectives,
             terms,
@@ -87,7 +91,7 @@ impl<'a, E: StepEngine> Batch<'a, E> {
             model,
             settings,
             viewport,
-            climbers: jobs.iter().map(|job| Climber::new(job)).collect(),
+            climbers,
             work,
             launcher,
             steps_done: 0,
@@ -99,6 +103,14 @@ impl<'a, E: StepEngine> Batch<'a, E> {
     #[cfg(feature = "cuda")]
     pub fn steps_done(&self) -> usize {
         self.steps_done
+    }
+
+    /// Why no image climbs on, if none does.
+    pub fn take_failure(&mut self) -> Option<Error> {
+        match self.is_climbing() {
+            true => None,
+            false => self.climbers.first_mut()?.failed.take(),
+        }
     }
 
     /// Whether any image climbs on.
@@ -119,7 +131,7 @@ impl<'a, E: StepEngine> Batch<'a, E> {
 
     fn step(&mut self, start: Instant) -> Result<()> {
         let step = self.steps_done;
-        let keys = self.climbers.iter().map(|climber| &climber.job.key);
+        let keys = self.climbers.iter().map(|climber| climber.key);
         let Plan { warp, rules } = Plan::draw(self.settings, &self.viewport, step, keys);
         E::set_warp(&mut self.work.warp, &warp)?;
         E::begin(&mut self.work.ledger, step, self.pending)?;
@@ -168,10 +180,19 @@ impl<'a, E: StepEngine> Batch<'a, E> {
                 climber.failed = seen.err().map(explained);
             }
         }
+        for group in &self.work.objectives.groups {
+            let own = &mut self.climbers[group.clone()];
+            if let Some(error) = own.iter().find_map(|climber| climber.failed.as_ref()) {
+                let error = common(error);
+                for climber in own.iter_mut().filter(|climber| climber.failed.is_none()) {
+                    climber.failed = Some(common(&error));
+                }
+            }
+        }
         Ok(())
     }
 
-    /// What the images have become, in the order of the jobs.
+    /// What the images have become, in the order of the jobs and of their keys.
     pub fn finish(mut self, start: Instant) -> Vec<Result<Rendered>> {
         let pictures = self.read(start).and_then(|()| self.work.pictures());
         let steps_done = self.steps_done;

@@ -6,10 +6,12 @@ use super::check::{Measured, Reached};
 use super::{Job, Rendered, Settings, Trace};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
+use crate::seed::Key;
 
 /// An image that climbs.
 pub struct Climber<'a> {
     pub job: &'a Job,
+    pub key: &'a Key,
     pub checkpoints: Vec<(usize, Tensor)>,
     /// Why it climbs no more.
     pub failed: Option<Error>,
@@ -20,9 +22,10 @@ pub struct Climber<'a> {
 }
 
 impl<'a> Climber<'a> {
-    pub fn new(job: &'a Job) -> Self {
+    pub fn new(job: &'a Job, key: &'a Key) -> Self {
         Self {
             job,
+            key,
             checkpoints: Vec::new(),
             failed: None,
             trace: Trace::default(),

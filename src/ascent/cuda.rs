@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::engine::cuda::Launcher;
 use super::groups::grouped;
 use super::quality::see;
-use super::{Job, Rendered, Settings, Watch, common, missing};
+use super::{Job, Rendered, Settings, Watch, of_each};
 use crate::backend::cuda::{Float, Gpu};
 use crate::device::Dtype;
 use crate::encoder::engine::cuda::Cuda;
@@ -64,7 +64,7 @@ impl<'a> GpuModel<'a> {
         Self { records, ..self }
     }
 
-    /// As [`super::ascend`]. Jobs that read the same taps climb together.
+    /// As [`super::ascend`]. Jobs that read the same taps climb in one batch.
     pub fn ascend(
         &self,
         settings: &Settings,
@@ -74,7 +74,7 @@ impl<'a> GpuModel<'a> {
         let parameterisation = Arc::new(Parameterisation::new(settings.basis, settings.size));
         let by_taps = jobs.iter().enumerate();
         let by_taps = by_taps.map(|(index, job)| (job.objective.taps(), (index, job)));
-        let mut results: Vec<Option<Result<Rendered>>> = jobs.iter().map(|_| None).collect();
+        let mut results: Vec<Vec<Result<Rendered>>> = jobs.iter().map(|_| Vec::new()).collect();
         for (_, members) in grouped(by_taps) {
             let (indices, jobs): (Vec<usize>, Vec<&Job>) = members.into_iter().unzip();
             let climb = Climb {
@@ -88,14 +88,12 @@ impl<'a> GpuModel<'a> {
                 Stored::F16(program) => climb.run(program, &jobs),
                 Stored::Bf16(program) => climb.run(program, &jobs),
             };
-            for (index, rendered) in indices.into_iter().zip(rendered) {
-                results[index] = Some(rendered);
+            let mut rendered = rendered.into_iter();
+            for (index, job) in indices.into_iter().zip(jobs) {
+                results[index].extend(rendered.by_ref().take(job.keys.len()));
             }
         }
-        let results = results.into_iter();
-        results
-            .map(|result| result.unwrap_or_else(|| Err(missing())))
-            .collect()
+        results.into_iter().flatten().collect()
     }
 
     /// Notes what the jobs' objectives read of their pictures.
@@ -109,7 +107,10 @@ impl<'a> GpuModel<'a> {
         watch: &dyn Watch,
     ) -> Result<()> {
         let mut found = Vec::new();
-        for (job, result) in jobs.iter().zip(results) {
+        let of_images = jobs
+            .iter()
+            .flat_map(|job| job.keys.iter().map(move |_| job));
+        for (job, result) in of_images.zip(results) {
             let Ok(rendered) = result else { continue };
             let side = rendered.image.dim(2)?;
             let group = (side, rendered.steps_done, job.objective.taps());
@@ -158,7 +159,10 @@ impl<'a> Climb<'a> {
         let batch = Batch::new(model, on, settings, self.parameterisation, jobs, launcher);
         let mut batch = match batch {
             Ok(batch) => batch,
-            Err(error) => return jobs.iter().map(|_| Err(common(&error))).collect(),
+            Err(error) => {
+                let images = jobs.iter().map(|job| job.keys.len()).sum();
+                return of_each(error, images);
+            }
         };
         let start = Instant::now();
         for step in 0..settings.steps {

@@ -4,12 +4,13 @@ mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::Settings;
 use super::check::Measured;
+use super::{Job, Settings};
 use crate::encoder::Encoder;
 use crate::encoder::engine::Engine;
 use crate::encoder::layer::Rules;
@@ -26,6 +27,8 @@ pub struct Objectives<'a> {
     pub encoder: &'a Encoder,
     /// One an image; all read the same taps.
     pub bound: Vec<Arc<Bound>>,
+    /// Which images, one after the other, are a group.
+    pub groups: Vec<Range<usize>>,
     /// The taps that they read.
     pub taps: Vec<TapId>,
     /// Side of the encoder's input in pixels.
@@ -33,14 +36,30 @@ pub struct Objectives<'a> {
 }
 
 impl<'a> Objectives<'a> {
-    /// Objectives that read the same taps, for an input of `side` pixels.
+    /// Objectives that read the same taps, each of an image by itself, for an input of `side` pixels.
     pub fn new(encoder: &'a Encoder, bound: Vec<Arc<Bound>>, side: usize) -> Self {
         let taps = bound.first().map(|objective| objective.taps().to_vec());
         Self {
             encoder,
+            groups: (0..bound.len()).map(|image| image..image + 1).collect(),
             bound,
             taps: taps.unwrap_or_default(),
             side,
+        }
+    }
+
+    /// The objectives of jobs that read the same taps, for an input of `side` pixels.
+    pub fn of_groups(encoder: &'a Encoder, jobs: &[&Job], side: usize) -> Self {
+        let mut bound = Vec::new();
+        let mut groups = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let start = bound.len();
+            bound.extend(job.keys.iter().map(|_| job.objective.clone()));
+            groups.push(start..bound.len());
+        }
+        Self {
+            groups,
+            ..Self::new(encoder, bound, side)
         }
     }
 

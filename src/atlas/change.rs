@@ -39,9 +39,10 @@ impl Plan {
     /// What the plan renders on, the first GPU where that is a GPU.
     ///
     /// # Errors
-    /// When the plan names something else.
+    /// When the plan has no units.
     pub fn device(&self) -> Result<(Device, Dtype)> {
-        self.first()?.device()
+        let recipe = self.first()?;
+        Ok((recipe.device(), recipe.dtype))
     }
 
     /// The request with everything that it leaves open taken from the plan. A request cannot leave
@@ -51,18 +52,19 @@ impl Plan {
     /// When the plan has no units, or not the model's.
     pub fn complete(&self, request: Request, model: &Model) -> Result<Request> {
         let recipe = self.first()?;
+        let ascent = &recipe.ascent;
         let units = self.parts.iter().map(|part| part.units.to_string());
         let units: Vec<String> = units.collect();
         let completed = Request {
             units: units.clone(),
             negative: request.negative || self.negative,
             variants: request.variants.or(Some(self.variants)),
-            preset: request.preset.clone().or(Some(recipe.preset.clone())),
-            steps: request.steps.or(Some(recipe.steps)),
-            learning_rate: request.learning_rate.or(Some(recipe.learning_rate)),
-            size: request.size.or(Some(recipe.size)),
+            preset: request.preset.clone().or(Some(ascent.preset.clone())),
+            steps: request.steps.or(Some(ascent.steps)),
+            learning_rate: request.learning_rate.or(Some(ascent.learning_rate)),
+            size: request.size.or(Some(ascent.size)),
             seed: request.seed.or(Some(recipe.seed)),
-            basis: request.basis.or(Some(recipe.basis)),
+            basis: request.basis.or(Some(ascent.basis)),
             scale: request.scale.or(Some(recipe.scale)),
             ..request.clone()
         };
@@ -87,11 +89,13 @@ impl Plan {
         let by_itself = Self::new(request, model)?;
         let steps = |plan: &Self| -> Vec<usize> {
             let parts = plan.parts.iter();
-            parts.map(|part| part.recipe.redirect_steps).collect()
+            parts
+                .map(|part| part.recipe.ascent.redirect_steps)
+                .collect()
         };
         Ok(match steps(&by_itself) == steps(self) {
             true => None,
-            false => Some(self.first()?.redirect_steps),
+            false => Some(self.first()?.ascent.redirect_steps),
         })
     }
 
@@ -124,13 +128,16 @@ impl Plan {
         entry.check_conventions(model)
     }
 
-    /// The same plan, with as little of how the weights are used as `older` says, which earlier versions left out.
+    /// The same plan in the recipes' layout of `older`, and with as little of how the weights are used as that says,
+    /// which earlier versions left out.
     ///
     /// # Errors
     /// When a plan has no units.
     pub fn in_words_of(mut self, older: &Self) -> Result<Self> {
-        if older.first()?.model.conventions.is_none() {
-            for part in &mut self.parts {
+        let older = older.first()?;
+        for part in &mut self.parts {
+            part.recipe.schema = older.schema;
+            if older.model.conventions.is_none() {
                 part.recipe.model.conventions = None;
             }
         }
@@ -384,7 +391,7 @@ mod tests {
         let begun = plan(&model, unlike);
         let units = ["layer4:0..3", "layer4.0.sum:7", "layer3:0"];
         let grown = plan(&model, begun.complete(more(&units), &model).unwrap());
-        assert_eq!(grown.parts[2].recipe.redirect_steps, 3);
+        assert_eq!(grown.parts[2].recipe.ascent.redirect_steps, 3);
         assert!(begun.grows_into(&grown));
     }
 }

@@ -163,11 +163,13 @@ fn header(model: &Model, plan: &Plan) -> Result<Header> {
     let first = plan.first()?;
     let mut recipe = serde_json::to_value(first)
         .map_err(|source| Error::new(Kind::Internal, "cannot write a recipe").caused_by(source))?;
-    let is_common = |part: &Part| part.recipe.redirect_steps == first.redirect_steps;
+    let is_common = |part: &Part| part.recipe.ascent.redirect_steps == first.ascent.redirect_steps;
     let differs = !plan.parts.iter().all(is_common);
     if let Some(recipe) = recipe.as_object_mut() {
         recipe.retain(|key, _| match key.as_str() {
-            "model" | "objective" | "vectors" | "texts" | "variant" | "checkpoints" => false,
+            "schema" | "model" | "objective" | "files" | "texts" | "variant" | "checkpoints" => {
+                false
+            }
             "redirect_steps" => !differs,
             _ => true,
         });

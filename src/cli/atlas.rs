@@ -183,7 +183,7 @@ impl Atlas {
         Ok(Request {
             units: self.units.clone(),
             negative: self.negative,
-            ..self.recipe.request()?
+            ..self.recipe.request()
         })
     }
 
@@ -223,7 +223,7 @@ impl Atlas {
         let (device, dtype) = plan.device()?;
         let (device, dtype) = self.recipe.device.resolve(device, dtype);
         let recipe = plan.first()?;
-        let steps = recipe.steps;
+        let steps = recipe.ascent.steps;
         if !self.quiet && work.done() > 0 {
             remark(&format!("{} pictures are there, {left} to go", work.done()));
         }

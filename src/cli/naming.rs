@@ -40,7 +40,7 @@ pub fn unfinished(recipe: &Recipe, whole: &Path, out: &Path, resolution: usize) 
 /// The path with the recipe's steps at the end of the file's name.
 pub fn with_steps(recipe: &Recipe, path: &Path) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}-{}steps.png", recipe.steps))
+    path.with_file_name(format!("{stem}-{}steps.png", recipe.ascent.steps))
 }
 
 /// The file of each recipe's picture: `out` itself when it ends in .png, else a file in the folder
@@ -83,7 +83,7 @@ pub fn files(out: &Path, recipes: &[Recipe], resolution: usize) -> Result<Vec<Pa
     Ok(files)
 }
 
-/// Model, objective, seed and variant, with the image encoder's prefix where the weights hold several, and the preset,
+/// Model, objective, seed, variant and how many are made together, with the image encoder's prefix where the weights hold several, and the preset,
 /// size, steps, step length and basis where they differ from the defaults.
 fn file_name(recipe: &Recipe, resolution: usize) -> String {
     let objective = recipe.objective.to_string();
@@ -97,23 +97,23 @@ fn file_name(recipe: &Recipe, resolution: usize) -> String {
         spelled = format!("{spelled}-{}", &sha256(objective.as_bytes())[..8]);
     }
     parts.push(spelled);
-    let default = preset(&recipe.preset);
-    if recipe.preset != DEFAULT_PRESET {
-        parts.push(plain(&recipe.preset));
+    let default = preset(&recipe.ascent.preset);
+    if recipe.ascent.preset != DEFAULT_PRESET {
+        parts.push(plain(&recipe.ascent.preset));
     }
-    if recipe.size != resolution {
-        parts.push(format!("{}px", recipe.size));
+    if recipe.ascent.size != resolution {
+        parts.push(format!("{}px", recipe.ascent.size));
     }
     if default
         .as_ref()
-        .is_none_or(|preset| preset.steps != recipe.steps)
+        .is_none_or(|preset| preset.steps != recipe.ascent.steps)
     {
-        parts.push(format!("{}steps", recipe.steps));
+        parts.push(format!("{}steps", recipe.ascent.steps));
     }
-    if default.is_none_or(|preset| preset.learning_rate != recipe.learning_rate) {
-        parts.push(format!("lr{}", brief(recipe.learning_rate)));
+    if default.is_none_or(|preset| preset.learning_rate != recipe.ascent.learning_rate) {
+        parts.push(format!("lr{}", brief(recipe.ascent.learning_rate)));
     }
-    match recipe.basis {
+    match recipe.ascent.basis {
         Basis::Fourier { decay: 1.0 } => {}
         Basis::Fourier { decay } => parts.push(format!("decay{}", brief(decay))),
         Basis::Pixel => parts.push("pixel".to_owned()),
@@ -121,6 +121,9 @@ fn file_name(recipe: &Recipe, resolution: usize) -> String {
     parts.push(format!("s{}", recipe.seed));
     if recipe.variant > 0 {
         parts.push(format!("v{}", recipe.variant));
+    }
+    if let Some(count) = recipe.together {
+        parts.push(format!("of{count}"));
     }
     parts.join("-") + ".png"
 }

@@ -4,9 +4,8 @@ use clap::Args;
 
 use super::options::DeviceArgs;
 use crate::device::{Device, Dtype};
-use crate::error::Result;
 use crate::param::Basis;
-use crate::recipe::{Request, check_decay, parse_size};
+use crate::recipe::{Request, parse_size};
 
 #[derive(Debug, Args)]
 pub struct RecipeArgs {
@@ -67,16 +66,10 @@ pub struct RecipeArgs {
 
 impl RecipeArgs {
     /// What was asked for, of no units yet.
-    ///
-    /// # Errors
-    /// When a number is out of range.
-    pub fn request(&self) -> Result<Request> {
-        if let Some(decay) = self.decay {
-            check_decay(decay)?;
-        }
+    pub fn request(&self) -> Request {
         let fourier = self.decay.map(|decay| Basis::Fourier { decay });
         let (device, dtype) = self.device.resolve(Device::default(), Dtype::default());
-        Ok(Request {
+        Request {
             variants: self.variants,
             preset: self.preset.clone(),
             steps: self.steps,
@@ -93,6 +86,6 @@ impl RecipeArgs {
             device,
             dtype,
             ..Request::default()
-        })
+        }
     }
 }

@@ -41,6 +41,7 @@ const SHOWPIECE: &str = "117";
   'direction(layer4.0.sum, v.npy, 2)'   a vector: dot product times cosine^2
   'text(\"a dog\") - text(\"a cat\")'     a text: cosine with the embedding
   'deepdream(layer3)'                   all that a tap shows: the mean square
+  '117 - 2*diversity(layer3)' --variants 4   variants that differ in style
 
 Examples:
   percept render 491
@@ -135,7 +136,7 @@ impl Render {
             units,
             negative: self.negative,
             checkpoints: self.checkpoints.clone(),
-            ..self.recipe.request()?
+            ..self.recipe.request()
         })
     }
 }
@@ -160,6 +161,22 @@ pub struct Say {
     pub is_json: bool,
 }
 
+/// So many jobs at a time, and those that are made together in one batch.
+fn batches(mut jobs: &[(Recipe, PathBuf)], images: usize) -> Vec<&[(Recipe, PathBuf)]> {
+    let mut batches = Vec::new();
+    while !jobs.is_empty() {
+        let begins = |&index: &usize| match jobs.get(index) {
+            Some((recipe, _)) => recipe.together.is_none() || recipe.variant == 0,
+            None => true,
+        };
+        let end = (images.max(1)..=jobs.len()).find(begins);
+        let (batch, others) = jobs.split_at(end.unwrap_or(jobs.len()));
+        batches.push(batch);
+        jobs = others;
+    }
+    batches
+}
+
 /// Renders batch after batch and writes every picture as its batch is done; reports failed units
 /// at the end, and goes on without them. A disk that refuses one picture ends the run. `unfinished` says where
 /// a picture goes that was stopped.
@@ -173,12 +190,12 @@ pub fn render_all(
     let Some((first, _)) = jobs.first() else {
         return Ok(());
     };
-    let progress = Progress::new(jobs.len(), first.steps, say.is_quiet);
+    let progress = Progress::new(jobs.len(), first.ascent.steps, say.is_quiet);
     let mut failures: Vec<Error> = Vec::new();
     let (mut whole, mut begun) = (0, 0);
     let mut said = Ok(());
     let mut refused = None;
-    for batch in jobs.chunks(batch) {
+    for batch in batches(jobs, batch) {
         if stop::is_asked() || refused.is_some() {
             break;
         }

@@ -70,7 +70,7 @@ impl Replay {
         recipe.check(&model).map_err(cannot)?;
         let beside = || self.sidecar.with_extension("replay.png");
         let out = self.out.clone().unwrap_or_else(beside);
-        let (device, dtype) = recipe.device()?;
+        let (device, dtype) = (recipe.device(), recipe.dtype);
         let jobs = [(recipe, out.clone())];
         prepare(&jobs)?;
         let renderer = Renderer::new(&model, &device, dtype).map_err(cannot)?;

@@ -69,6 +69,11 @@ pub(super) struct Rows<'a, T: Real> {
     elements: &'a [T],
 }
 
+/// Where all positions lie among the elements of an image.
+fn span(positions: Positions, tap: &Tap) -> Range<usize> {
+    positions.row(0) * tap.channels..positions.row(positions.count()) * tap.channels
+}
+
 impl<'a, T: Real> Rows<'a, T> {
     pub fn of(tap: &'a Tap, field: &'a Field<T>, image: usize) -> Self {
         let count = field.extent.positions() * field.extent.channels;
@@ -84,6 +89,20 @@ impl<'a, T: Real> Rows<'a, T> {
         let channels = self.tap.channels;
         let start = self.positions.row(position) * channels;
         &self.elements[start..start + channels]
+    }
+
+    /// The channels at all positions, `(positions, channels)`.
+    pub fn all(&self) -> &'a [T] {
+        &self.elements[span(self.positions, self.tap)]
+    }
+
+    /// The same of several images of a field, one after the other, to be written to.
+    pub fn all_of(tap: &Tap, field: &'a mut Field<T>, images: Range<usize>) -> Vec<&'a mut [T]> {
+        let count = field.extent.positions() * field.extent.channels;
+        let span = span(Positions::in_field(tap, field.extent), tap);
+        let own = &mut field.elements[images.start * count..images.end * count];
+        let rows = own.chunks_exact_mut(count);
+        rows.map(|rows| &mut rows[span.clone()]).collect()
     }
 
     /// Each channel's mean over some positions.

@@ -1,9 +1,12 @@
 //! An objective bound to a model: taps found, units checked, vectors loaded, texts embedded.
 
+use std::ops::Range;
+
 use candle_core::{DType, Device, Tensor};
 
 use super::Objective;
 use super::at_tap::{AtTap, Rows};
+use super::diversity;
 use super::term::Place;
 use crate::backend::cpu::Real;
 use crate::backend::field::Field;
@@ -41,8 +44,9 @@ impl Bound {
         let mut taps = Vec::new();
         for (weight, term) in objective.terms() {
             let place = term.bind(model)?;
-            if let Place::AtTap(tap, _) = place {
-                taps.push(tap);
+            match place {
+                Place::AtTap(tap, _) | Place::AcrossGroup(tap) => taps.push(tap),
+                Place::OnCanvas(_) => {}
             }
             terms.push((f64::from(*weight), place));
         }
@@ -89,8 +93,41 @@ impl Bound {
             .iter()
             .filter_map(move |(weight, place)| match place {
                 Place::AtTap(own, term) if *own == tap => Some((*weight, term)),
-                Place::AtTap(..) | Place::OnCanvas(_) => None,
+                Place::AtTap(..) | Place::OnCanvas(_) | Place::AcrossGroup(_) => None,
             })
+    }
+
+    /// The weights of the terms that compare the pictures of a group at a tap.
+    pub(super) fn across(&self, tap: TapId) -> impl Iterator<Item = f64> {
+        self.terms
+            .iter()
+            .filter_map(move |(weight, place)| match place {
+                Place::AcrossGroup(own) if *own == tap => Some(*weight),
+                Place::AcrossGroup(_) | Place::AtTap(..) | Place::OnCanvas(_) => None,
+            })
+    }
+
+    /// Of each picture of a group the weighted sum of the terms that compare them at a tap: some images, one after
+    /// the other, of a batch whose activations there are `a`. What it adds to `cotangent`, that of all images of the
+    /// batch, is of the sum over the group.
+    pub fn read_across<T: Real>(
+        &self,
+        (id, tap): (TapId, &Tap),
+        a: &Field<T>,
+        images: Range<usize>,
+        cotangent: &mut Field<T>,
+    ) -> Vec<f64> {
+        let mut sums = vec![0.0; images.len()];
+        for weight in self.across(id) {
+            let rows = images.clone().map(|image| Rows::of(tap, a, image).all());
+            let rows: Vec<&[T]> = rows.collect();
+            let mut slots = Rows::all_of(tap, cotangent, images.clone());
+            let values = diversity::read(&rows, tap.channels, weight, &mut slots);
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += weight * value;
+            }
+        }
+        sums
     }
 
     /// The weighted sum of the terms at a tap on one image of a batch, whose activations there are `a`. `cotangent`
@@ -125,7 +162,7 @@ impl Bound {
                 Place::OnCanvas(term) => {
                     weight * term.read(&pixels, (height, width), *weight, &mut gradient)
                 }
-                Place::AtTap(..) => 0.0,
+                Place::AtTap(..) | Place::AcrossGroup(_) => 0.0,
             };
         }
         let gradient = Tensor::from_vec(gradient, image.shape(), &Device::Cpu)?;

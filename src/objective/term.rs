@@ -7,6 +7,7 @@ use std::path::Path;
 use super::at_tap::AtTap;
 use super::deepdream::{self, DeepDream};
 use super::direction::{self, Direction};
+use super::diversity::{self, Diversity};
 use super::on_canvas::OnCanvas;
 use super::text::{self, Text};
 use super::unit::Unit;
@@ -25,6 +26,8 @@ pub enum Term {
     DeepDream(DeepDream),
     /// The cosine of the image's embedding and a text's.
     Text(Text),
+    /// How alike the pictures of a group are.
+    Diversity(Diversity),
     /// The mean of `(x - 0.5)^2` over the RGB image (the penalty of Goh et al. 2021).
     L2,
     /// The mean absolute difference between neighbouring pixels of the RGB image.
@@ -38,16 +41,19 @@ pub(super) enum Place {
     AtTap(TapId, AtTap),
     /// On the RGB image.
     OnCanvas(OnCanvas),
+    /// On the activations of all pictures of a group at a tap.
+    AcrossGroup(TapId),
 }
 
 /// What terms but units are called.
-pub(super) const NAMES: [&str; 5] = ["deepdream", "direction", "l2", "text", "tv"];
+pub(super) const NAMES: [&str; 6] = ["deepdream", "direction", "diversity", "l2", "text", "tv"];
 
 /// How the term of a name is spelled, if it takes arguments.
 pub(super) fn usage(name: &str) -> Option<&'static str> {
     match name {
         "deepdream" => Some(deepdream::USAGE),
         "direction" => Some(direction::USAGE),
+        "diversity" => Some(diversity::USAGE),
         "text" => Some(text::USAGE),
         _ => None,
     }
@@ -62,6 +68,7 @@ impl Term {
         Ok(match (name, arguments) {
             ("direction", Some(arguments)) => Some(Self::Direction(Direction::parse(arguments)?)),
             ("deepdream", Some(arguments)) => Some(Self::DeepDream(DeepDream::parse(arguments)?)),
+            ("diversity", Some(arguments)) => Some(Self::Diversity(Diversity::parse(arguments)?)),
             ("text", Some(arguments)) => Some(Self::Text(Text::parse(arguments)?)),
             ("l2", None) => Some(Self::L2),
             ("tv", None) => Some(Self::Tv),
@@ -91,16 +98,34 @@ impl Term {
                 let (tap, text) = text.bind(model)?;
                 Place::AtTap(tap, AtTap::Text(text))
             }
+            Self::Diversity(Diversity { tap }) => Place::AcrossGroup(encoder.tap_named(tap)?),
             Self::L2 => Place::OnCanvas(OnCanvas::L2),
             Self::Tv => Place::OnCanvas(OnCanvas::Tv),
         })
     }
 
-    /// Whether it is a penalty on the RGB image, which is no less one where units are made small.
+    /// Whether it is a penalty on the RGB image.
     pub fn is_penalty(&self) -> bool {
         match self {
             Self::L2 | Self::Tv => true,
-            Self::Unit(_) | Self::Direction(_) | Self::DeepDream(_) | Self::Text(_) => false,
+            Self::Unit(_)
+            | Self::Direction(_)
+            | Self::DeepDream(_)
+            | Self::Text(_)
+            | Self::Diversity(_) => false,
+        }
+    }
+
+    /// Whether it compares the pictures of a group.
+    pub fn is_across_group(&self) -> bool {
+        match self {
+            Self::Diversity(_) => true,
+            Self::Unit(_)
+            | Self::Direction(_)
+            | Self::DeepDream(_)
+            | Self::Text(_)
+            | Self::L2
+            | Self::Tv => false,
         }
     }
 
@@ -108,7 +133,12 @@ impl Term {
     pub fn as_unit(&self) -> Option<&Unit> {
         match self {
             Self::Unit(unit) => Some(unit),
-            Self::Direction(_) | Self::DeepDream(_) | Self::Text(_) | Self::L2 | Self::Tv => None,
+            Self::Direction(_)
+            | Self::DeepDream(_)
+            | Self::Text(_)
+            | Self::Diversity(_)
+            | Self::L2
+            | Self::Tv => None,
         }
     }
 
@@ -116,7 +146,12 @@ impl Term {
     pub(super) fn as_unit_mut(&mut self) -> Option<&mut Unit> {
         match self {
             Self::Unit(unit) => Some(unit),
-            Self::Direction(_) | Self::DeepDream(_) | Self::Text(_) | Self::L2 | Self::Tv => None,
+            Self::Direction(_)
+            | Self::DeepDream(_)
+            | Self::Text(_)
+            | Self::Diversity(_)
+            | Self::L2
+            | Self::Tv => None,
         }
     }
 
@@ -124,7 +159,12 @@ impl Term {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(&text.text),
-            Self::Unit(_) | Self::Direction(_) | Self::DeepDream(_) | Self::L2 | Self::Tv => None,
+            Self::Unit(_)
+            | Self::Direction(_)
+            | Self::DeepDream(_)
+            | Self::Diversity(_)
+            | Self::L2
+            | Self::Tv => None,
         }
     }
 
@@ -132,7 +172,12 @@ impl Term {
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
             Self::Direction(direction) => Some(&direction.file),
-            Self::Unit(_) | Self::DeepDream(_) | Self::Text(_) | Self::L2 | Self::Tv => None,
+            Self::Unit(_)
+            | Self::DeepDream(_)
+            | Self::Text(_)
+            | Self::Diversity(_)
+            | Self::L2
+            | Self::Tv => None,
         }
     }
 }
@@ -144,6 +189,7 @@ impl fmt::Display for Term {
             Self::Direction(direction) => direction.fmt(f),
             Self::DeepDream(own) => own.fmt(f),
             Self::Text(text) => text.fmt(f),
+            Self::Diversity(own) => own.fmt(f),
             Self::L2 => f.write_str("l2"),
             Self::Tv => f.write_str("tv"),
         }

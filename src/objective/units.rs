@@ -48,7 +48,8 @@ impl Bound {
                 position: unit.position,
             }),
             Place::AtTap(_, AtTap::Direction(_) | AtTap::DeepDream | AtTap::Text(_))
-            | Place::OnCanvas(_) => None,
+            | Place::OnCanvas(_)
+            | Place::AcrossGroup(_) => None,
         })
     }
 

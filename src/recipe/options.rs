@@ -2,6 +2,8 @@
 
 use super::request::{DEFAULT_PRESET, default_redirect, default_scale};
 use super::{ModelEntry, Recipe};
+use crate::ascent::Settings;
+use crate::device::{DeviceKind, Dtype};
 use crate::error::Result;
 use crate::model::Model;
 use crate::model::spec::KNOWN;
@@ -17,7 +19,9 @@ impl Recipe {
     /// # Errors
     /// When the objective does not fit the model.
     pub fn options(&self, model: &Model) -> Result<Option<Vec<String>>> {
-        let Some(preset) = preset(&self.preset).filter(|p| p.transforms == self.transforms) else {
+        let Some(preset) =
+            preset(&self.ascent.preset).filter(|p| p.transforms == self.ascent.transforms)
+        else {
             return Ok(None);
         };
         let bound = Bound::new(&self.objective, model)?;
@@ -27,28 +31,36 @@ impl Recipe {
                 options.extend([option.to_owned(), value]);
             }
         };
-        let Self {
-            steps, size, seed, ..
-        } = self;
-        let is_default = self.preset == DEFAULT_PRESET;
-        give(is_default, "--preset", self.preset.clone());
+        let Settings {
+            size,
+            steps,
+            learning_rate,
+            basis,
+            redirect_steps: redirect,
+            ..
+        } = &self.ascent;
+        let is_default = preset.name == DEFAULT_PRESET;
+        give(is_default, "--preset", preset.name.to_owned());
         give(*steps == preset.steps, "--steps", steps.to_string());
-        let is_default = self.learning_rate == preset.learning_rate;
-        give(is_default, "--lr", self.learning_rate.to_string());
+        let is_default = *learning_rate == preset.learning_rate;
+        give(is_default, "--lr", learning_rate.to_string());
         let is_default = *size == model.encoder.resolution();
         give(is_default, "--size", size.to_string());
-        give(*seed == 0, "--seed", seed.to_string());
-        if let Basis::Fourier { decay } = self.basis {
-            give(decay == 1.0, "--decay", decay.to_string());
+        give(self.seed == 0, "--seed", self.seed.to_string());
+        if let Basis::Fourier { decay } = basis {
+            give(*decay == 1.0, "--decay", decay.to_string());
         }
-        let redirect = self.redirect_steps;
-        let is_default = redirect == default_redirect(&bound, model);
+        let is_default = *redirect == default_redirect(&bound, model);
         give(is_default, "--redirect", redirect.to_string());
         let is_default = self.scale == default_scale(*size);
         give(is_default, "--scale", self.scale.to_string());
-        give(self.device == "cpu", "--device", self.device.clone());
-        give(self.dtype == "f32", "--dtype", self.dtype.clone());
-        if self.basis == Basis::Pixel {
+        give(
+            self.device == DeviceKind::Cpu,
+            "--device",
+            self.device.to_string(),
+        );
+        give(self.dtype == Dtype::F32, "--dtype", self.dtype.to_string());
+        if *basis == Basis::Pixel {
             options.push("--pixel".to_owned());
         }
         Ok(Some(options))

@@ -1,6 +1,8 @@
 //! The values that a recipe may hold.
 
+use crate::ascent::Settings;
 use crate::error::{Result, bail};
+use crate::param::Basis;
 use crate::transform::Transform;
 
 /// The canvas sizes that make sense: from a few cells of a ResNet's grid to what memory allows.
@@ -11,6 +13,9 @@ const MOST_STEPS: usize = 1_000_000;
 
 /// The most variants of one unit.
 const MOST_VARIANTS: u32 = 10_000;
+
+/// The most variants that are made together, each with a Gram matrix of its channels.
+const MOST_TOGETHER: u32 = 64;
 
 /// The largest side of a PNG.
 const LARGEST_PICTURE: usize = 8192;
@@ -28,15 +33,17 @@ pub fn parse_size(text: &str) -> std::result::Result<usize, String> {
     })
 }
 
+/// What was typed and what was read alike.
+///
 /// # Errors
 /// When a number is out of range: says what can be given.
-pub fn check_numbers(
-    size: usize,
-    steps: usize,
-    rate: f64,
-    scale: u32,
-    variants: u32,
-) -> Result<()> {
+pub fn check(ascent: &Settings, scale: u32) -> Result<()> {
+    let Settings {
+        size,
+        steps,
+        learning_rate: rate,
+        ..
+    } = *ascent;
     if !SIZES.contains(&size) {
         bail!(
             Request,
@@ -64,6 +71,37 @@ pub fn check_numbers(
             LARGEST_PICTURE / size
         );
     }
+    if let Basis::Fourier { decay } = ascent.basis
+        && !(0.0..=4.0).contains(&decay)
+    {
+        bail!(
+            Request,
+            "a decay of {decay} is out of range: give --decay from 0 to 4 (lucid's is 1)"
+        );
+    }
+    for transform in &ascent.transforms {
+        check_transform(transform)?;
+    }
+    // A picture that was stopped keeps what was asked for, later steps too.
+    check_checkpoints(&ascent.checkpoints, MOST_STEPS)
+}
+
+/// # Errors
+/// When a step to be kept is none of so many: says what can be given.
+pub fn check_checkpoints(checkpoints: &[usize], steps: usize) -> Result<()> {
+    let mut checkpoints = checkpoints.iter();
+    match checkpoints.find(|&step| !(1..=steps).contains(step)) {
+        Some(step) => bail!(
+            Request,
+            "there is no step {step} to keep: give steps from 1 to {steps}"
+        ),
+        None => Ok(()),
+    }
+}
+
+/// # Errors
+/// When so many variants of a unit are out of range: says what can be given.
+pub fn check_variants(variants: u32) -> Result<()> {
     if !(1..=MOST_VARIANTS).contains(&variants) {
         bail!(
             Request,
@@ -74,12 +112,12 @@ pub fn check_numbers(
 }
 
 /// # Errors
-/// When the decay is no number, or so large that the spectrum overflows.
-pub fn check_decay(decay: f64) -> Result<()> {
-    if !(0.0..=4.0).contains(&decay) {
+/// When so many pictures cannot be compared: says what can be given.
+pub fn check_together(variants: u32) -> Result<()> {
+    if !(2..=MOST_TOGETHER).contains(&variants) {
         bail!(
             Request,
-            "a decay of {decay} is out of range: give --decay from 0 to 4 (lucid's is 1)"
+            "diversity compares the variants of a unit, and {variants} cannot be: give --variants from 2 to {MOST_TOGETHER}"
         );
     }
     Ok(())
@@ -87,7 +125,7 @@ pub fn check_decay(decay: f64) -> Result<()> {
 
 /// # Errors
 /// When a transform of a recipe that was read is out of range.
-pub fn check_transform(transform: &Transform) -> Result<()> {
+fn check_transform(transform: &Transform) -> Result<()> {
     let largest = *SIZES.end() as u32;
     let fits = match transform {
         Transform::Pad { pixels, .. } | Transform::Jitter { pixels } => *pixels <= largest,

@@ -1,7 +1,7 @@
 //! What was asked for, and how it becomes recipes.
 
-use super::range::check_numbers;
-use super::{ModelEntry, Recipe, texts, vectors};
+use super::{ModelEntry, Recipe, SCHEMA, files, range, texts};
+use crate::ascent::Settings;
 use crate::device::{self, Device, Dtype};
 use crate::error::{Result, bail, did_you_mean, shorten};
 use crate::model::Model;
@@ -75,15 +75,14 @@ impl Request {
     /// When a value is out of range, or a unit, tap or preset does not exist: says what can be
     /// given instead.
     pub fn resolve(&self, model: &Model) -> Result<Vec<Recipe>> {
-        device::check(&self.device, self.dtype)?;
+        device::check(self.device.kind(), self.dtype)?;
         let preset = self.preset()?;
-        let size = self.size.unwrap_or(model.encoder.resolution());
-        let steps = self.steps.unwrap_or(preset.steps);
-        let rate = self.learning_rate.unwrap_or(preset.learning_rate);
-        let scale = self.scale.unwrap_or_else(|| default_scale(size));
+        let ascent = self.ascent(&preset, model);
+        let scale = self.scale.unwrap_or_else(|| default_scale(ascent.size));
         let variants = self.variants.unwrap_or(1);
-        check_numbers(size, steps, rate, scale, variants)?;
-        self.check_checkpoints(steps)?;
+        range::check_checkpoints(&ascent.checkpoints, ascent.steps)?;
+        range::check(&ascent, scale)?;
+        range::check_variants(variants)?;
         let mut recipes: Vec<Recipe> = Vec::new();
         for text in &self.units {
             let asked = parse_units(text);
@@ -94,10 +93,12 @@ impl Request {
             for unit in asked.objectives() {
                 let objective = self.objective(unit, &preset, model)?;
                 let bound = Bound::new(&objective, model)?;
-                bound.check_positions(&model.encoder, size)?;
-                let vectors = vectors(&objective)?;
+                bound.check_positions(&model.encoder, ascent.size)?;
+                let files = files(&objective)?;
                 let texts = texts(&objective, model)?;
                 let redirect = default_redirect(&bound, model);
+                let together = objective.compares_pictures().then_some(variants);
+                together.map_or(Ok(()), range::check_together)?;
                 if recipes.len() + variants as usize > MOST_PICTURES {
                     bail!(
                         Request,
@@ -106,28 +107,40 @@ impl Request {
                 }
                 for variant in 0..variants {
                     recipes.push(Recipe {
+                        schema: SCHEMA,
                         model: ModelEntry::of(model),
                         objective: objective.clone(),
-                        vectors: vectors.clone(),
+                        files: files.clone(),
                         texts: texts.clone(),
                         seed: self.seed.unwrap_or(0),
                         variant,
-                        size,
-                        steps,
-                        learning_rate: rate,
-                        preset: preset.name.to_owned(),
-                        transforms: preset.transforms.clone(),
-                        basis: self.basis.unwrap_or(Basis::Fourier { decay: 1.0 }),
-                        redirect_steps: self.redirect_steps.unwrap_or(redirect),
-                        checkpoints: self.checkpoints.clone(),
+                        together,
+                        ascent: Settings {
+                            redirect_steps: self.redirect_steps.unwrap_or(redirect),
+                            ..ascent.clone()
+                        },
                         scale,
-                        device: self.device.kind().to_owned(),
-                        dtype: self.dtype.to_string(),
+                        device: self.device.kind(),
+                        dtype: self.dtype,
                     });
                 }
             }
         }
         Ok(recipes)
+    }
+
+    /// How all of it climbs, but for the ReLUs that a unit's tap may want redirected.
+    fn ascent(&self, preset: &Preset, model: &Model) -> Settings {
+        Settings {
+            size: self.size.unwrap_or(model.encoder.resolution()),
+            steps: self.steps.unwrap_or(preset.steps),
+            learning_rate: self.learning_rate.unwrap_or(preset.learning_rate),
+            preset: preset.name.to_owned(),
+            transforms: preset.transforms.clone(),
+            basis: self.basis.unwrap_or(Basis::Fourier { decay: 1.0 }),
+            redirect_steps: self.redirect_steps.unwrap_or(0),
+            checkpoints: self.checkpoints.clone(),
+        }
     }
 
     fn preset(&self) -> Result<Preset> {
@@ -156,20 +169,6 @@ impl Request {
             Some(penalty) => unit + penalty.parse()?,
             None => unit,
         })
-    }
-
-    fn check_checkpoints(&self, steps: usize) -> Result<()> {
-        if let Some(step) = self
-            .checkpoints
-            .iter()
-            .find(|&&step| step == 0 || step > steps)
-        {
-            bail!(
-                Request,
-                "there is no step {step} to keep: give steps from 1 to {steps}"
-            );
-        }
-        Ok(())
     }
 }
 

@@ -42,10 +42,15 @@ impl Renderer<'_> {
         let settings = Settings {
             steps: 1,
             checkpoints: Vec::new(),
-            ..recipe.settings()
+            ..recipe.ascent.clone()
         };
         let rooms = self.machine.rooms(&settings, &recipe.job(self.model)?)?;
-        let held = 3 * recipe.size * recipe.size * NUMBERS_A_VALUE * size_of::<f32>();
+        let held = recipe.pictures()
+            * 3
+            * recipe.ascent.size
+            * recipe.ascent.size
+            * NUMBERS_A_VALUE
+            * size_of::<f32>();
         let fits = rooms.into_iter().map(|room| match room {
             Room::Cpu { step, free } => Fit {
                 images: on_threads(rayon::current_num_threads(), step, held, free),
@@ -58,6 +63,11 @@ impl Renderer<'_> {
                 step,
                 free,
             },
+        });
+        // What was measured is a group's step.
+        let fits = fits.map(|fit| Fit {
+            images: fit.images * recipe.pictures(),
+            ..fit
         });
         let smallest = fits.min_by_key(|fit| fit.images);
         Ok(smallest.unwrap_or(Fit {

@@ -59,11 +59,8 @@ impl<'a> Made<'a> {
         Ok(Self {
             model: renderer.model,
             answers: unit.and_then(|unit| renderer.model.answers(unit.tap, unit.channel)),
-            steps_asked: asked.steps,
-            recipe: Recipe {
-                steps: rendered.steps_done,
-                ..asked
-            },
+            steps_asked: asked.ascent.steps,
+            recipe: asked.of_steps(rendered.steps_done),
             rendered,
             measured,
             climb,
@@ -83,7 +80,7 @@ impl<'a> Made<'a> {
 
     /// Whether it did all steps that were asked for.
     pub fn is_whole(&self) -> bool {
-        self.recipe.steps == self.steps_asked
+        self.recipe.ascent.steps == self.steps_asked
     }
 
     /// Steps that were asked for, where it was stopped before.
@@ -162,10 +159,7 @@ impl<'a> Made<'a> {
         let mut staged = Vec::new();
         let mut checkpoints = Vec::new();
         for (step, image) in &self.rendered.checkpoints {
-            let recipe = Recipe {
-                steps: *step,
-                ..self.recipe.clone()
-            };
+            let recipe = self.recipe.clone().of_steps(*step);
             let path = checkpoint(path, *step);
             checkpoints.push(stage(&path, encode(&recipe, image, &path)?, &mut staged)?);
         }
@@ -211,12 +205,12 @@ impl<'a> Made<'a> {
             picture: path.to_owned(),
             sidecar: path.with_extension("json"),
             objective: self.recipe.objective.to_string(),
-            steps: self.recipe.steps,
+            steps: self.recipe.ascent.steps,
             steps_asked,
             quality: self.measured.map(|measured| measured.quality),
             answers,
             seconds: self.climb.seconds,
-            added: added.map(|penalty| (self.recipe.preset, penalty)),
+            added: added.map(|penalty| (self.recipe.ascent.preset, penalty)),
             silenced,
         }
     }
@@ -235,7 +229,7 @@ impl Climb {
 
 /// Every file that comes of a recipe whose picture is `path`.
 pub fn files(recipe: &Recipe, path: &Path) -> Vec<PathBuf> {
-    let checkpoints = recipe.checkpoints.iter();
+    let checkpoints = recipe.ascent.checkpoints.iter();
     let checkpoints = checkpoints.map(|&step| checkpoint(path, step));
     let others = [path.with_extension("json"), path.to_owned()];
     checkpoints.chain(others).collect()
@@ -271,8 +265,8 @@ fn encode(recipe: &Recipe, image: &Tensor, path: &Path) -> Result<(Vec<u8>, Pict
             .to_string_lossy()
             .into_owned(),
         sha256: sha256(&bytes),
-        step: recipe.steps,
-        canvas: recipe.size,
+        step: recipe.ascent.steps,
+        canvas: recipe.ascent.size,
         scale: recipe.scale,
         filter: if recipe.scale > 1 {
             picture::FILTER

@@ -100,6 +100,9 @@ fn a_hostile_recipe_is_refused() {
             &["decay of 400", "from 0 to 4"],
         ),
         ("transforms", json!([{"kind": "twist"}]), &["twist"]),
+        ("checkpoints", json!([0]), &["no step 0"]),
+        ("checkpoints", json!([u64::MAX]), &["to keep", "from 1"]),
+        ("schema", json!(3), &["layout 3", "version that wrote it"]),
     ] {
         let mut changed = sidecar.clone();
         changed["recipe"][field] = value;
@@ -170,7 +173,7 @@ fn strange_numbers_that_are_in_range_do_not_panic() {
     ] {
         let mut changed = picture.sidecar();
         changed["recipe"]["transforms"] = transforms;
-        changed["recipe"]["checkpoints"] = json!([0, 7, u64::MAX]);
+        changed["recipe"]["checkpoints"] = json!([7, 1_000_000]);
         changed["recipe"]["redirect_steps"] = json!(u64::MAX);
         let (folder, path) = file("changed.json", changed.to_string());
         let answer = crate::common::percept(folder.path(), &["replay", path.to_str().unwrap()]);

@@ -31,6 +31,7 @@ pub fn settings(steps: usize, basis: Basis) -> Settings {
         size: 64,
         steps,
         learning_rate: preset.learning_rate,
+        preset: String::new(),
         transforms: preset.transforms,
         redirect_steps: 3,
         checkpoints: vec![1],

@@ -45,6 +45,7 @@ fn settings(size: usize, steps: usize) -> Settings {
         size,
         steps,
         learning_rate: preset.learning_rate,
+        preset: String::new(),
         transforms: preset.transforms,
         redirect_steps: 0,
         checkpoints: Vec::new(),

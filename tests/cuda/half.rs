@@ -95,6 +95,7 @@ fn settings(steps: usize, transforms: Vec<Transform>) -> Settings {
         size: 64,
         steps,
         learning_rate: 0.05,
+        preset: String::new(),
         transforms,
         redirect_steps: 0,
         checkpoints: Vec::new(),

@@ -1,5 +1,6 @@
 //! Steps on the CPU.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
@@ -25,6 +26,7 @@ pub struct Terms {
     id: TapId,
     tap: Tap,
     objectives: Vec<Arc<Bound>>,
+    groups: Vec<Range<usize>>,
 }
 
 /// What the last step measured.
@@ -111,6 +113,7 @@ impl<T: Real> StepEngine for Cpu<T> {
             id: tap,
             tap: of.encoder.tap(tap).clone(),
             objectives: of.bound.clone(),
+            groups: of.groups.clone(),
         })
     }
 
@@ -149,6 +152,7 @@ impl<T: Real> StepEngine for Cpu<T> {
             id,
             tap,
             objectives,
+            groups,
         }: &Terms,
         _: usize,
         activation: &Field<T>,
@@ -160,6 +164,13 @@ impl<T: Real> StepEngine for Cpu<T> {
         let images = objectives.iter().zip(rows).zip(&mut ledger.measured);
         for (image, ((objective, rows), measured)) in images.enumerate() {
             measured.value += objective.read((*id, tap), (activation, image), rows)?;
+        }
+        for group in groups.iter().filter(|group| group.len() > 1) {
+            let (at, own) = ((*id, tap), group.clone());
+            let values = objectives[group.start].read_across(at, activation, own, &mut cotangent);
+            for (measured, value) in ledger.measured[group.clone()].iter_mut().zip(values) {
+                measured.value += value;
+            }
         }
         Ok(cotangent)
     }

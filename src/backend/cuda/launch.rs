@@ -86,6 +86,25 @@ kernels! {
     "adam" {
         fn adam_fwd(parameters: Out<f32>, first: Out<f32>, second: Out<f32>, gradient: In<f32>, corrections: In<f32>, lost: In<u32>, step: In<u32>, pairs: u32, length: u32, count: u32);
     }
+    "diversity" {
+        fn diversity_products_fwd(grams: In<f32>, groups: In<i32>, products: Out<f64>, most: u32, elements: u32);
+        fn diversity_others_fwd<T>(grams: In<f32>, groups: In<i32>, products: In<f64>, others: Out<T>, images: u32, most: u32, elements: u32);
+        fn diversity_add_bwd<T>(
+            slopes: In<f32>,
+            groups: In<i32>,
+            products: In<f64>,
+            weights: In<f32>,
+            scales: In<f32>,
+            step: In<u32>,
+            cotangent: Out<T>,
+            values: Out<f32>,
+            images: u32,
+            most: u32,
+            rows: u32,
+            skipped: u32,
+            channels: u32,
+        );
+    }
     "epilogue" {
         fn epilogue_fwd<T>(x: In<T>, bias: In<f32>, add: In<T>, y: Out<T>, mask: Out<u32>, rows: u32, channels: u32);
         fn epilogue_pool_fwd<T>(x: In<T>, bias: In<f32>, y: Out<T>, mask: Out<u32>, images: u32, h: u32, w: u32, channels: u32);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::terms::Terms;
+use super::terms::{Terms, Values};
 use crate::ascent::check::Measured;
 use crate::backend::cuda::launch::{penalty_bwd, reduce_norm_fwd, size};
 use crate::backend::cuda::{Array, Gpu, Grid};
@@ -90,7 +90,7 @@ pub fn squares(
 pub struct Measures {
     pub images: usize,
     /// Of the terms that read each tap.
-    pub values: Vec<Array<f32>>,
+    pub values: Vec<Values>,
     /// Squares of the gradient's norm without penalties.
     pub of_units: Array<f64>,
     pub of_penalties: Option<OfPenalties>,
@@ -108,7 +108,7 @@ impl Measures {
         terms: &[Terms],
         penalties: Option<&Penalties>,
     ) -> Result<Self> {
-        let values = |terms: &Terms| Array::any(gpu, places * terms.count());
+        let values = |terms: &Terms| terms.room(gpu, places);
         let of_penalties = || -> Result<OfPenalties> {
             Ok((
                 Array::any(gpu, 2 * places * images)?,
@@ -133,10 +133,7 @@ impl Measures {
         let images = self.images;
         let mut sums = vec![vec![0.0; images]; places];
         for (terms, values) in terms.iter().zip(&self.values) {
-            let values = values.download()?;
-            for (sums, values) in sums.iter_mut().zip(values.chunks(terms.count().max(1))) {
-                terms.add_to(sums, values);
-            }
+            terms.add_to(&mut sums, values)?;
         }
         let of_units = self.of_units.download()?;
         let mut norms = of_units.clone();

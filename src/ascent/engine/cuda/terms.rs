@@ -6,9 +6,9 @@ use super::ledger::WORDS;
 use crate::ascent::engine::Objectives;
 use crate::backend::cuda::launch::{reduce_terms_bwd, reduce_values_fwd, size};
 use crate::backend::cuda::{Array, Float, Gpu, GpuField, Grid};
-use crate::encoder::tap::TapId;
+use crate::encoder::tap::{Tap, TapId};
 use crate::error::Result;
-use crate::objective::{Bound, Table};
+use crate::objective::{Bound, GpuDiversity, Table};
 
 /// All terms that read one tap.
 pub struct Terms {
@@ -19,8 +19,18 @@ pub struct Terms {
     numbers: Array<i32>,
     weights: Array<f32>,
     vectors: Array<f32>,
+    tap: Tap,
+    diversity: Option<GpuDiversity>,
     /// Scales of 1, and the first place, for [`Terms::values`].
     unscaled: (Array<f32>, Array<u32>),
+}
+
+/// The values of the terms at one tap, at each place.
+pub struct Values {
+    /// One a term of a single image.
+    each: Array<f32>,
+    /// One an image, of the terms that compare pictures.
+    across: Option<Array<f32>>,
 }
 
 impl Terms {
@@ -47,6 +57,8 @@ impl Terms {
             numbers: Array::upload(gpu, table.numbers.as_flattened())?,
             weights: Array::upload(gpu, &weights)?,
             vectors: Array::upload(gpu, &table.vectors)?,
+            tap: of.encoder.tap(tap).clone(),
+            diversity: GpuDiversity::new(gpu, tap, &of.bound, &of.groups)?,
         })
     }
 
@@ -54,20 +66,66 @@ impl Terms {
     pub fn values<T: Float>(&self, a: &GpuField<T>) -> Result<Vec<f64>> {
         let (scales, place) = &self.unscaled;
         let mut values = Array::any(a.gpu(), self.count())?;
-        self.read(a, scales, place, &mut values)?;
+        self.read_each(a, scales, place, &mut values)?;
         let mut sums = vec![0.0; self.images];
-        self.add_to(&mut sums, &values.download()?);
+        self.add_each(&mut sums, &values.download()?);
         Ok(sums)
     }
 
-    /// How many.
-    pub fn count(&self) -> usize {
+    /// How many there are of single images.
+    fn count(&self) -> usize {
         self.owners.len()
     }
 
-    /// The cotangent of the tap, multiplied by each image's scale; each term's value goes to the place of the
-    /// step among `values`.
+    /// Room for the values of so many steps.
+    ///
+    /// # Errors
+    /// When the device's memory is full.
+    pub fn room(&self, gpu: &Arc<Gpu>, places: usize) -> Result<Values> {
+        let diversity = self.diversity.as_ref();
+        Ok(Values {
+            each: Array::any(gpu, places * self.count())?,
+            across: diversity
+                .map(|_| Array::any(gpu, places * self.images))
+                .transpose()?,
+        })
+    }
+
+    /// The cotangent of the tap, multiplied by each image's scale; the values go to the place of the step.
     pub fn read<T: Float>(
+        &self,
+        a: &GpuField<T>,
+        scales: &Array<f32>,
+        step: &Array<u32>,
+        values: &mut Values,
+    ) -> Result<GpuField<T>> {
+        let mut cotangent = self.read_each(a, scales, step, &mut values.each)?;
+        if let (Some(diversity), Some(values)) = (&self.diversity, &mut values.across) {
+            diversity.read(&self.tap, a, scales, step, (&mut cotangent, values))?;
+        }
+        Ok(cotangent)
+    }
+
+    /// Adds the values, weighted, of the step at each place to those of its images.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn add_to(&self, sums: &mut [Vec<f64>], values: &Values) -> Result<()> {
+        let each = values.each.download()?;
+        for (sums, values) in sums.iter_mut().zip(each.chunks(self.count().max(1))) {
+            self.add_each(sums, values);
+        }
+        if let (Some(diversity), Some(values)) = (&self.diversity, &values.across) {
+            let values = values.download()?;
+            for (sums, values) in sums.iter_mut().zip(values.chunks(self.images)) {
+                diversity.add_to(sums, values);
+            }
+        }
+        Ok(())
+    }
+
+    /// The cotangent of the terms of single images; each term's value goes to the place of the step among `values`.
+    fn read_each<T: Float>(
         &self,
         a: &GpuField<T>,
         scales: &Array<f32>,
@@ -106,8 +164,7 @@ impl Terms {
         Ok(cotangent)
     }
 
-    /// Adds the terms' values, weighted, to those of their images.
-    pub fn add_to(&self, sums: &mut [f64], values: &[f32]) {
+    fn add_each(&self, sums: &mut [f64], values: &[f32]) {
         for (&(image, weight), &value) in self.owners.iter().zip(values) {
             sums[image] += weight * f64::from(value);
         }
