@@ -125,6 +125,19 @@ impl Objective {
         self.terms.iter().filter_map(|(_, term)| term.file())
     }
 
+    /// How its randomness is addressed: as it is spelled, but with digests for files, which may lie anywhere, and
+    /// without penalties on the image, so that pictures with and without one begin and are transformed alike.
+    pub fn address(&self, digest: impl Fn(&Path) -> String) -> String {
+        let mut terms = self.terms.clone();
+        terms.retain(|(_, term)| !term.is_penalty());
+        for (_, term) in &mut terms {
+            if let Some(file) = term.file_mut() {
+                *file = format!("sha256:{}", digest(file)).into();
+            }
+        }
+        Self { terms }.to_string()
+    }
+
     /// The texts that terms read.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.terms.iter().filter_map(|(_, term)| term.text())

@@ -9,7 +9,7 @@ pub use range::parse_size;
 pub use request::{DEFAULT_PRESET, Request};
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -224,13 +224,22 @@ impl Recipe {
     /// # Errors
     /// When the objective does not fit the model.
     pub fn job(&self, model: &Model) -> Result<Job> {
-        let address = self.objective.to_string();
+        let address = self.address();
         let key = |variant| Key::new(self.seed, &address, variant);
         let keys = match self.together {
             Some(count) => (0..count).map(key).collect(),
             None => vec![key(self.variant)],
         };
         Job::group(&self.objective, model, keys)
+    }
+
+    /// What its randomness is addressed by.
+    fn address(&self) -> String {
+        let digest = |file: &Path| self.files.get(file).cloned().unwrap_or_default();
+        match self.schema {
+            FIRST_SCHEMA => self.objective.to_string(),
+            _ => self.objective.address(digest),
+        }
     }
 
     /// What all pictures that are made together have alike: the recipe of the first; its own where it is made alone.

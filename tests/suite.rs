@@ -25,6 +25,7 @@ mod needs;
 mod networks;
 mod operations;
 mod parity;
+mod recipes;
 mod requests;
 mod second_opinion;
 mod site;

@@ -2,7 +2,7 @@
 //! what it is bound to, its mathematics on the CPU and its entry in a GPU's table.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::at_tap::AtTap;
 use super::deepdream::{self, DeepDream};
@@ -172,6 +172,19 @@ impl Term {
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
             Self::Direction(direction) => Some(&direction.file),
+            Self::Unit(_)
+            | Self::DeepDream(_)
+            | Self::Text(_)
+            | Self::Diversity(_)
+            | Self::L2
+            | Self::Tv => None,
+        }
+    }
+
+    /// As [`Term::file`].
+    pub(super) fn file_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Direction(direction) => Some(&mut direction.file),
             Self::Unit(_)
             | Self::DeepDream(_)
             | Self::Text(_)
