@@ -6,14 +6,11 @@
 // corrections are those of the steps that it took, which the device alone knows.
 #include "prelude.cuh"
 
-#define BETA_1 0.9f
-#define BETA_2 0.999f
-#define ADAM_EPSILON 1e-8f
-
 // Of each step that an image takes `corrections` has the length, divided by the first moment's correction, and the
-// root of the second's; after the last of these pairs they stay as they are.
+// root of the second's; after the last of these pairs they stay as they are. `constants` are the same at every step.
+enum { ADAM_FIRST_SHARE = 0, ADAM_SECOND_DECAY = 1, ADAM_SECOND_SHARE = 2, ADAM_EPSILON = 3 };
 struct Corrected {
-  const float *corrections;
+  const float *constants, *corrections;
   const u32 *lost;
   u32 step, pairs, length;
 };
@@ -23,15 +20,16 @@ __device__ __forceinline__ void update(const Corrected &by, u32 i, float *x, flo
   if (lost[LOST_NOW]) return;
   u32 taken = by.step - lost[LOST_BEFORE], last = by.pairs - 1;
   const float *pair = by.corrections + 2 * (taken < last ? taken : last);
-  *m += (1.0f - BETA_1) * (g - *m);
-  *v = BETA_2 * *v + (1.0f - BETA_2) * g * g;
-  *x += pair[0] * *m / (sqrtf(*v) / pair[1] + ADAM_EPSILON);
+  const float *by_all = by.constants;
+  *m += by_all[ADAM_FIRST_SHARE] * (g - *m);
+  *v = by_all[ADAM_SECOND_DECAY] * *v + by_all[ADAM_SECOND_SHARE] * g * g;
+  *x += pair[0] * *m / (sqrtf(*v) / pair[1] + by_all[ADAM_EPSILON]);
 }
 
 // `length` numbers an image, `count` in all.
-KERNEL(adam_fwd_f32, float *parameters, float *first, float *second, const float *gradient, const float *corrections,
-       const u32 *lost, const u32 *step, u32 pairs, u32 length, u32 count) {
-  Corrected by = {corrections, lost, step[STEP_NUMBER], pairs, length};
+KERNEL(adam_fwd_f32, float *parameters, float *first, float *second, const float *gradient, const float *constants,
+       const float *corrections, const u32 *lost, const u32 *step, u32 pairs, u32 length, u32 count) {
+  Corrected by = {constants, corrections, lost, step[STEP_NUMBER], pairs, length};
   typedef Four<float> F;
   u32 stride = gridDim.x * blockDim.x, start = blockIdx.x * blockDim.x + threadIdx.x;
   bool aligned = is_aligned<float>(parameters) && is_aligned<float>(first) && is_aligned<float>(second) &&

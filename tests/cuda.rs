@@ -10,6 +10,8 @@ mod commands;
 mod common;
 #[path = "cuda/gpu.rs"]
 mod gpu;
+#[path = "cuda/groups.rs"]
+mod groups;
 #[path = "cuda/half.rs"]
 mod half;
 #[path = "cuda/images.rs"]

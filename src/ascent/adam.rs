@@ -15,6 +15,10 @@ const BETA_2: f64 = 0.999;
 /// Added to the root of the second moment.
 const EPSILON: f64 = 1e-8;
 
+/// What a step takes that is the same at every step: the new gradient's share of the first moment, what is kept of
+/// the second, the new square's share of it, and what is added to its root.
+pub(super) const CONSTANTS: [f64; 4] = [1.0 - BETA_1, BETA_2, 1.0 - BETA_2, EPSILON];
+
 /// The optimiser's state for one tensor of parameters.
 pub struct Adam {
     rate: f64,
@@ -92,6 +96,7 @@ struct Update<'a, T> {
 impl<T: Real> Loop<T> for Update<'_, T> {
     #[inline(always)]
     fn run<V: Vectors<T>>(self, _: V) {
+        let [first_share, second_decay, second_share, epsilon] = CONSTANTS.map(T::of);
         for (((x, m), v), &g) in self
             .x
             .iter_mut()
@@ -99,9 +104,9 @@ impl<T: Real> Loop<T> for Update<'_, T> {
             .zip(self.second)
             .zip(self.gradient)
         {
-            *m += T::of(1.0 - BETA_1) * (g - *m);
-            *v = T::of(BETA_2) * *v + T::of(1.0 - BETA_2) * g * g;
-            *x += self.rate * *m / (num_traits::Float::sqrt(*v) / self.correction + T::of(EPSILON));
+            *m += first_share * (g - *m);
+            *v = second_decay * *v + second_share * g * g;
+            *x += self.rate * *m / (num_traits::Float::sqrt(*v) / self.correction + epsilon);
         }
     }
 }

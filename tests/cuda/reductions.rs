@@ -205,6 +205,7 @@ fn steps_of_adam() {
             (&mut m_there).into(),
             (&mut v_there).into(),
             (&up(g)).into(),
+            (&up(&[0.1, 0.999, 0.001, 1e-8])).into(),
             (&up(&corrections)).into(),
             (&Array::upload(&gpu, &lost).unwrap()).into(),
             (&step(&gpu, 0)).into(),

@@ -84,7 +84,7 @@ macro_rules! suffix {
 
 kernels! {
     "adam" {
-        fn adam_fwd(parameters: Out<f32>, first: Out<f32>, second: Out<f32>, gradient: In<f32>, corrections: In<f32>, lost: In<u32>, step: In<u32>, pairs: u32, length: u32, count: u32);
+        fn adam_fwd(parameters: Out<f32>, first: Out<f32>, second: Out<f32>, gradient: In<f32>, constants: In<f32>, corrections: In<f32>, lost: In<u32>, step: In<u32>, pairs: u32, length: u32, count: u32);
     }
     "diversity" {
         fn diversity_products_fwd(grams: In<f32>, groups: In<i32>, products: Out<f64>, most: u32, elements: u32);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::ascent::Settings;
-use crate::ascent::adam::corrections;
+use crate::ascent::adam::{CONSTANTS, corrections};
 use crate::backend::cuda::launch::{adam_fwd, size};
 use crate::backend::cuda::{Array, Gpu, Grid};
 use crate::error::Result;
@@ -14,6 +14,8 @@ pub struct GpuAdam {
     images: usize,
     first: Array<f32>,
     second: Array<f32>,
+    /// See [`CONSTANTS`].
+    constants: Array<f32>,
     /// See [`pairs`].
     corrections: Array<f32>,
 }
@@ -42,6 +44,7 @@ impl GpuAdam {
             images,
             first: Array::zeros(gpu, count)?,
             second: Array::zeros(gpu, count)?,
+            constants: Array::upload(gpu, &CONSTANTS.map(|x| x as f32))?,
             corrections: Array::upload(gpu, pairs.as_flattened())?,
         })
     }
@@ -62,6 +65,7 @@ impl GpuAdam {
             (&mut self.first).into(),
             (&mut self.second).into(),
             gradient.into(),
+            (&self.constants).into(),
             (&self.corrections).into(),
             lost.into(),
             step.into(),

@@ -1,0 +1,79 @@
+//! Pictures that are made together and compared, on the device and on the CPU.
+
+use percept::ascent::cuda::GpuModel;
+use percept::ascent::{Job, Rendered, Settings, ascend};
+use percept::device::Dtype;
+use percept::model::{Model, Options};
+use percept::seed::Key;
+
+use super::ascent::{DECAY_1, settings, unwrap};
+use super::gpu;
+use super::networks::{SMALL_VIT, random};
+
+fn group(model: &Model, objective: &str, pictures: u32) -> Job {
+    let keys = (0..pictures).map(|variant| Key::new(0, objective, variant));
+    Job::group(&objective.parse().unwrap(), model, keys.collect()).unwrap()
+}
+
+fn pixels(rendered: &Rendered) -> Vec<f32> {
+    rendered.image.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Groups of several sizes and strengths in one batch, and a picture by itself that reads the same taps.
+fn compare(model: &Model, objectives: [&str; 3]) {
+    let Some(gpu) = gpu() else { return };
+    let [first, second, alone] = objectives;
+    let jobs = [
+        group(model, first, 3),
+        group(model, alone, 1),
+        group(model, second, 2),
+    ];
+    let settings = Settings {
+        size: model.encoder.resolution(),
+        ..settings(3, DECAY_1)
+    };
+    let gold = unwrap(ascend(model, &settings, &jobs, &()));
+    assert_eq!(gold.len(), 6);
+    for (dtype, within) in [(Dtype::F32, 1e-3), (Dtype::F16, 0.03), (Dtype::Bf16, 0.1)] {
+        let there = GpuModel::upload(model, gpu.clone(), dtype).unwrap();
+        let run = || unwrap(there.ascend(&settings, &jobs, &()));
+        let (ours, again) = (run(), run());
+        for (image, ((ours, again), gold)) in ours.iter().zip(&again).zip(&gold).enumerate() {
+            assert_eq!(pixels(ours), pixels(again));
+            let values = ours.trace.objective.iter().zip(&gold.trace.objective);
+            // Pictures of 16 bits go another way by and by.
+            let steps = if dtype == Dtype::F32 { 3 } else { 1 };
+            for (step, (value, gold)) in values.take(steps).enumerate() {
+                let close = (value - gold).abs() <= within * gold.abs().max(1.0);
+                assert!(close, "{dtype}, {image}, step {step}: {value}, not {gold}");
+            }
+            let squares = pixels(ours).into_iter().zip(pixels(gold));
+            let squares: f32 = squares.map(|(a, b)| (a - b).powi(2)).sum();
+            let distance = (squares / pixels(gold).len() as f32).sqrt();
+            assert!(distance < within, "{dtype}, {image}: {distance}");
+        }
+    }
+}
+
+#[test]
+fn groups_of_a_batch_are_compared_each_by_itself() {
+    let mini = Model::load("mini", Options::default()).unwrap();
+    let objectives = [
+        "layer4.0.sum:697 - diversity(layer3)",
+        "layer4.0.sum:112 - 0.5*diversity(layer3)",
+        "layer4.0.sum:164 - diversity(layer3)",
+    ];
+    compare(&mini, objectives);
+}
+
+/// The class token is no position, and does not count.
+#[test]
+fn tokens_of_a_transformer_are_compared() {
+    let vit = random(SMALL_VIT);
+    let objectives = [
+        "blocks.1:3 - 0.5*diversity(blocks.0)",
+        "blocks.1:5 + 0.25*diversity(blocks.0)",
+        "blocks.1:7 - diversity(blocks.0)",
+    ];
+    compare(&vit, objectives);
+}
