@@ -151,6 +151,14 @@ impl Encoder {
         }
     }
 
+    /// Whether the second tap's values are made of the first's.
+    pub fn lies_before(&self, first: TapId, second: TapId) -> bool {
+        match &self.program {
+            Precision::Single(program) => program.lies_before(first, second),
+            Precision::Double(program) => program.lies_before(first, second),
+        }
+    }
+
     /// The weights that lead into a tap's units, `(units, inputs)`, batch normalisation folded in: of the
     /// affine map that makes them (before a ReLU, an activation or pooling), and beside it of the map
     /// that makes a residual sum's other part, where there is one. `None` where no map makes them.

@@ -39,6 +39,14 @@ pub fn vector(path: &Path) -> Result<Vec<f64>> {
     Ok(tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?)
 }
 
+/// The one array of an `.npy` or `.safetensors` file, of its own shape and type.
+///
+/// # Errors
+/// When the file cannot be read, holds several tensors, or a number that is not finite.
+pub fn array(path: &Path) -> Result<Tensor> {
+    tensor(path)
+}
+
 /// A batch `(n, 3, h, w)` of normalised pixels from an `.npy` or `.safetensors` file; a single
 /// image `(3, h, w)` counts as a batch of one.
 ///

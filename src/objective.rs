@@ -6,6 +6,7 @@ mod bound;
 mod deepdream;
 mod direction;
 mod diversity;
+mod facet;
 mod l2;
 mod list;
 mod on_canvas;
@@ -25,6 +26,9 @@ pub use direction::Direction;
 pub use diversity::Diversity;
 #[cfg(feature = "cuda")]
 pub use diversity::cuda::GpuDiversity;
+#[cfg(feature = "cuda")]
+pub use facet::cuda::GpuFacets;
+pub use facet::{Facet, Styles};
 pub use list::{Asked, parse_units};
 pub use position::Position;
 #[cfg(feature = "cuda")]
@@ -95,11 +99,11 @@ impl Objective {
     }
 
     /// The objective that makes the same units small: all terms change their sign but the penalties on the image,
-    /// and those that compare pictures, which spread them no less.
+    /// those that compare pictures, which spread them no less, and facets, whose cotangent has changed its sign.
     #[must_use]
     pub fn suppressing(mut self) -> Self {
         for (weight, term) in &mut self.terms {
-            if !term.is_penalty() && !term.is_across_group() {
+            if term.follows_sign() {
                 *weight = -*weight;
             }
         }

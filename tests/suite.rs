@@ -12,6 +12,7 @@ mod differences;
 mod encode;
 #[path = "common/encoded.rs"]
 mod encoded;
+mod facets;
 mod golden;
 mod groups;
 mod help;

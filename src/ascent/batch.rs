@@ -9,7 +9,8 @@ use super::plan::Plan;
 use super::viewport::Viewport;
 use super::{Job, Rendered, Settings, Watch, common, missing};
 use crate::encoder::layer::Rules;
-use crate::encoder::program::Program;
+use crate::encoder::program::{Program, Run};
+use crate::encoder::tap::TapId;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::param::Parameterisation;
@@ -251,8 +252,36 @@ impl<E: StepEngine> Work<'_, E> {
             let cotangent = E::read(terms, index, activation, &mut self.ledger)?;
             cotangents.push((tap, cotangent));
         }
+        self.add_on_the_way(&run, &mut cotangents, rules)?;
         let dx = self.program.pullback(&run, cotangents, rules)?;
         E::view_pullback(&self.warp, &dx, side, &self.ledger)
+    }
+
+    /// Adds what the terms on the way back make of the others' cotangent. A pullback is linear in its cotangents: what
+    /// is added where they pass a tap may as well begin there.
+    fn add_on_the_way(
+        &mut self,
+        run: &Run<E>,
+        cotangents: &mut [(TapId, E::Field)],
+        rules: Rules,
+    ) -> Result<()> {
+        let terms = self.terms.iter().enumerate();
+        let acting: Vec<usize> = terms
+            .filter(|(_, terms)| E::act_on_the_way(terms))
+            .map(|(index, _)| index)
+            .collect();
+        if acting.is_empty() {
+            return Ok(());
+        }
+        let taps: Vec<TapId> = acting.iter().map(|&index| cotangents[index].0).collect();
+        let pure = self.program.cotangents_at(run, cotangents, &taps, rules)?;
+        for (index, pure) in acting.into_iter().zip(pure) {
+            let (tap, cotangent) = &mut cotangents[index];
+            let activation = run.activation(*tap).ok_or_else(missing)?;
+            let (terms, ledger) = (&self.terms[index], &mut self.ledger);
+            E::read_on_the_way(terms, index, activation, &pure, cotangent, ledger)?;
+        }
+        Ok(())
     }
 
     fn pictures(&self) -> Result<Vec<candle_core::Tensor>> {

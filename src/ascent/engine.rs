@@ -17,7 +17,7 @@ use crate::encoder::layer::Rules;
 use crate::encoder::program::Run;
 use crate::encoder::tap::TapId;
 use crate::error::{Error, Result};
-use crate::objective::{Activity, Bound};
+use crate::objective::{Activity, Bound, Styles};
 use crate::ops::warp::Warp;
 use crate::param::Parameterisation;
 
@@ -61,6 +61,14 @@ impl<'a> Objectives<'a> {
             groups,
             ..Self::new(encoder, bound, side)
         }
+    }
+
+    /// Of each image the facets at a tap.
+    pub fn styles(&self, tap: TapId) -> Vec<Option<Styles>> {
+        let bound = self.bound.iter();
+        bound
+            .map(|objective| objective.styles(self.encoder, tap, self.side))
+            .collect()
     }
 
     /// The terms at each of the taps.
@@ -184,7 +192,21 @@ pub trait StepEngine: Engine {
         ledger: &mut Self::Ledger,
     ) -> Result<Self::Field>;
 
-    /// The weighted sums of each image's terms, without a gradient.
+    /// Whether some of the terms at a tap act on the cotangent of the others on its way back.
+    fn act_on_the_way(terms: &Self::Terms) -> bool;
+
+    /// Adds to the cotangent at a tap what those terms make of the activations there and of `pure`, the cotangent of the
+    /// other terms; their values are noted.
+    fn read_on_the_way(
+        terms: &Self::Terms,
+        index: usize,
+        activation: &Self::Field,
+        pure: &Self::Field,
+        cotangent: &mut Self::Field,
+        ledger: &mut Self::Ledger,
+    ) -> Result<()>;
+
+    /// The weighted sums of each image's terms at a tap and on the canvas, without a gradient.
     fn values(terms: &Self::Terms, activation: &Self::Field) -> Result<Vec<f64>>;
 
     /// Notes the norm of each image's gradient before the terms on the canvas are added.

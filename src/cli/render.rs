@@ -42,6 +42,7 @@ const SHOWPIECE: &str = "117";
   'text(\"a dog\") - text(\"a cat\")'     a text: cosine with the embedding
   'deepdream(layer3)'                   all that a tap shows: the mean square
   '117 - 2*diversity(layer3)' --variants 4   variants that differ in style
+  '117 + 0.5*facet(layer3, style.npy)'  a unit steered towards a style
 
 Examples:
   percept render 491

@@ -172,6 +172,14 @@ impl<E: Engine> Program<E> {
         uses
     }
 
+    /// Whether the second tap's value is made of the first's.
+    pub fn lies_before(&self, first: TapId, second: TapId) -> bool {
+        let Value(first) = self.tapped[first.0];
+        let last_use = self.last_uses(&[second])[first];
+        // The step that makes a value is not one that reads it.
+        last_use.is_some_and(|step| step >= first)
+    }
+
     /// Whether nothing but the step after `index` reads what the step at `index` makes.
     fn is_read_by_next_only(&self, index: usize, alive: &Alive<E>, taps: &[TapId]) -> bool {
         let made = Value(index + 1);

@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use super::Objective;
 use super::at_tap::{AtTap, Rows};
 use super::diversity;
+use super::facet::Styles;
 use super::term::Place;
 use crate::backend::cpu::Real;
 use crate::backend::field::Field;
@@ -14,7 +15,7 @@ use crate::encoder::engine::Cpu;
 use crate::encoder::positions::Positions;
 use crate::encoder::tap::{Tap, TapId};
 use crate::encoder::{AnyField, Encoder, Pass};
-use crate::error::Result;
+use crate::error::{Result, bail};
 use crate::model::Model;
 
 /// An objective that can be evaluated.
@@ -45,14 +46,18 @@ impl Bound {
         for (weight, term) in objective.terms() {
             let place = term.bind(model)?;
             match place {
-                Place::AtTap(tap, _) | Place::AcrossGroup(tap) => taps.push(tap),
+                Place::AtTap(tap, _) | Place::AcrossGroup(tap) | Place::OnTheWay(tap, _) => {
+                    taps.push(tap);
+                }
                 Place::OnCanvas(_) => {}
             }
             terms.push((f64::from(*weight), place));
         }
         taps.sort_unstable();
         taps.dedup();
-        Ok(Self { terms, taps })
+        let bound = Self { terms, taps };
+        bound.check_facets(&model.encoder)?;
+        Ok(bound)
     }
 
     /// Checks that every position lies within its tap's grid when the canvas has `size` pixels.
@@ -83,8 +88,44 @@ impl Bound {
 
     /// Whether the objective reads a unit after a ReLU, whose gradient can vanish.
     pub fn reads_after_relu(&self, encoder: &Encoder) -> bool {
-        let mut taps = self.taps.iter();
-        taps.any(|&tap| encoder.tap(tap).is_rectified())
+        let mut taps = self.at_taps();
+        taps.any(|tap| encoder.tap(tap).is_rectified())
+    }
+
+    /// The taps of the terms that act at one.
+    fn at_taps(&self) -> impl Iterator<Item = TapId> {
+        self.terms.iter().filter_map(|(_, place)| match place {
+            Place::AtTap(tap, _) => Some(*tap),
+            Place::OnCanvas(_) | Place::AcrossGroup(_) | Place::OnTheWay(..) => None,
+        })
+    }
+
+    /// Checks that the cotangent of a term at a tap passes each facet's.
+    fn check_facets(&self, encoder: &Encoder) -> Result<()> {
+        for (_, place) in &self.terms {
+            if let Place::OnTheWay(own, _) = place
+                && !self.at_taps().any(|tap| encoder.lies_before(*own, tap))
+            {
+                bail!(
+                    Request,
+                    "a facet at {0} needs a unit behind it, whose gradient passes there: add one, or take a tap before the unit's",
+                    encoder.tap(*own)
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The facets at a tap, weighted and summed, for an encoder's input of `side` pixels; none of none.
+    pub fn styles(&self, encoder: &Encoder, id: TapId, side: usize) -> Option<Styles> {
+        let tap = encoder.tap(id);
+        let facets = self.terms.iter().filter_map(|(weight, place)| match place {
+            Place::OnTheWay(own, facet) if *own == id => Some((*weight, facet)),
+            Place::OnTheWay(..) | Place::AtTap(..) | Place::OnCanvas(_) | Place::AcrossGroup(_) => {
+                None
+            }
+        });
+        Styles::of(facets, Positions::on(tap, tap.grid(side)), tap)
     }
 
     /// The terms that act at a tap, with their weights.
@@ -93,7 +134,10 @@ impl Bound {
             .iter()
             .filter_map(move |(weight, place)| match place {
                 Place::AtTap(own, term) if *own == tap => Some((*weight, term)),
-                Place::AtTap(..) | Place::OnCanvas(_) | Place::AcrossGroup(_) => None,
+                Place::AtTap(..)
+                | Place::OnCanvas(_)
+                | Place::AcrossGroup(_)
+                | Place::OnTheWay(..) => None,
             })
     }
 
@@ -103,7 +147,10 @@ impl Bound {
             .iter()
             .filter_map(move |(weight, place)| match place {
                 Place::AcrossGroup(own) if *own == tap => Some(*weight),
-                Place::AcrossGroup(_) | Place::AtTap(..) | Place::OnCanvas(_) => None,
+                Place::AcrossGroup(_)
+                | Place::AtTap(..)
+                | Place::OnCanvas(_)
+                | Place::OnTheWay(..) => None,
             })
     }
 
@@ -162,7 +209,7 @@ impl Bound {
                 Place::OnCanvas(term) => {
                     weight * term.read(&pixels, (height, width), *weight, &mut gradient)
                 }
-                Place::AtTap(..) | Place::AcrossGroup(_) => 0.0,
+                Place::AtTap(..) | Place::AcrossGroup(_) | Place::OnTheWay(..) => 0.0,
             };
         }
         let gradient = Tensor::from_vec(gradient, image.shape(), &Device::Cpu)?;

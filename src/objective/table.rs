@@ -87,7 +87,10 @@ impl Bound {
         OnCanvas::ALL.map(|wanted| {
             let own = self.terms.iter().filter_map(|(weight, place)| match place {
                 Place::OnCanvas(own) if *own == wanted => Some(weight),
-                Place::OnCanvas(_) | Place::AtTap(..) | Place::AcrossGroup(_) => None,
+                Place::OnCanvas(_)
+                | Place::AtTap(..)
+                | Place::AcrossGroup(_)
+                | Place::OnTheWay(..) => None,
             });
             own.fold(0.0, |sum, weight| sum + weight)
         })
@@ -97,7 +100,7 @@ impl Bound {
     pub fn largest_weight(&self) -> f64 {
         let weights = self.terms.iter().filter_map(|(weight, place)| match place {
             Place::AtTap(..) => Some(weight.abs()),
-            Place::OnCanvas(_) | Place::AcrossGroup(_) => None,
+            Place::OnCanvas(_) | Place::AcrossGroup(_) | Place::OnTheWay(..) => None,
         });
         weights.fold(0.0, f64::max)
     }

@@ -8,6 +8,7 @@ use super::at_tap::AtTap;
 use super::deepdream::{self, DeepDream};
 use super::direction::{self, Direction};
 use super::diversity::{self, Diversity};
+use super::facet::{self, BoundFacet, Facet};
 use super::on_canvas::OnCanvas;
 use super::text::{self, Text};
 use super::unit::Unit;
@@ -28,6 +29,8 @@ pub enum Term {
     Text(Text),
     /// How alike the pictures of a group are.
     Diversity(Diversity),
+    /// What the other terms' pictures are to be made of.
+    Facet(Facet),
     /// The mean of `(x - 0.5)^2` over the RGB image (the penalty of Goh et al. 2021).
     L2,
     /// The mean absolute difference between neighbouring pixels of the RGB image.
@@ -43,10 +46,20 @@ pub(super) enum Place {
     OnCanvas(OnCanvas),
     /// On the activations of all pictures of a group at a tap.
     AcrossGroup(TapId),
+    /// On the cotangent of the other terms at a tap.
+    OnTheWay(TapId, BoundFacet),
 }
 
 /// What terms but units are called.
-pub(super) const NAMES: [&str; 6] = ["deepdream", "direction", "diversity", "l2", "text", "tv"];
+pub(super) const NAMES: [&str; 7] = [
+    "deepdream",
+    "direction",
+    "diversity",
+    "facet",
+    "l2",
+    "text",
+    "tv",
+];
 
 /// How the term of a name is spelled, if it takes arguments.
 pub(super) fn usage(name: &str) -> Option<&'static str> {
@@ -54,6 +67,7 @@ pub(super) fn usage(name: &str) -> Option<&'static str> {
         "deepdream" => Some(deepdream::USAGE),
         "direction" => Some(direction::USAGE),
         "diversity" => Some(diversity::USAGE),
+        "facet" => Some(facet::USAGE),
         "text" => Some(text::USAGE),
         _ => None,
     }
@@ -69,6 +83,7 @@ impl Term {
             ("direction", Some(arguments)) => Some(Self::Direction(Direction::parse(arguments)?)),
             ("deepdream", Some(arguments)) => Some(Self::DeepDream(DeepDream::parse(arguments)?)),
             ("diversity", Some(arguments)) => Some(Self::Diversity(Diversity::parse(arguments)?)),
+            ("facet", Some(arguments)) => Some(Self::Facet(Facet::parse(arguments)?)),
             ("text", Some(arguments)) => Some(Self::Text(Text::parse(arguments)?)),
             ("l2", None) => Some(Self::L2),
             ("tv", None) => Some(Self::Tv),
@@ -99,6 +114,10 @@ impl Term {
                 Place::AtTap(tap, AtTap::Text(text))
             }
             Self::Diversity(Diversity { tap }) => Place::AcrossGroup(encoder.tap_named(tap)?),
+            Self::Facet(facet) => {
+                let (tap, facet) = facet.bind(encoder)?;
+                Place::OnTheWay(tap, facet)
+            }
             Self::L2 => Place::OnCanvas(OnCanvas::L2),
             Self::Tv => Place::OnCanvas(OnCanvas::Tv),
         })
@@ -112,20 +131,22 @@ impl Term {
             | Self::Direction(_)
             | Self::DeepDream(_)
             | Self::Text(_)
-            | Self::Diversity(_) => false,
+            | Self::Diversity(_)
+            | Self::Facet(_) => false,
         }
     }
 
     /// Whether it compares the pictures of a group.
     pub fn is_across_group(&self) -> bool {
+        matches!(self, Self::Diversity(_))
+    }
+
+    /// Whether it changes its sign where units are made small: penalties on the image do not, nor does what spreads
+    /// pictures, nor facets, whose cotangent has changed its own.
+    pub(super) fn follows_sign(&self) -> bool {
         match self {
-            Self::Diversity(_) => true,
-            Self::Unit(_)
-            | Self::Direction(_)
-            | Self::DeepDream(_)
-            | Self::Text(_)
-            | Self::L2
-            | Self::Tv => false,
+            Self::Unit(_) | Self::Direction(_) | Self::DeepDream(_) | Self::Text(_) => true,
+            Self::Diversity(_) | Self::Facet(_) | Self::L2 | Self::Tv => false,
         }
     }
 
@@ -137,6 +158,7 @@ impl Term {
             | Self::DeepDream(_)
             | Self::Text(_)
             | Self::Diversity(_)
+            | Self::Facet(_)
             | Self::L2
             | Self::Tv => None,
         }
@@ -150,6 +172,7 @@ impl Term {
             | Self::DeepDream(_)
             | Self::Text(_)
             | Self::Diversity(_)
+            | Self::Facet(_)
             | Self::L2
             | Self::Tv => None,
         }
@@ -163,6 +186,7 @@ impl Term {
             | Self::Direction(_)
             | Self::DeepDream(_)
             | Self::Diversity(_)
+            | Self::Facet(_)
             | Self::L2
             | Self::Tv => None,
         }
@@ -172,6 +196,7 @@ impl Term {
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
             Self::Direction(direction) => Some(&direction.file),
+            Self::Facet(facet) => Some(&facet.file),
             Self::Unit(_)
             | Self::DeepDream(_)
             | Self::Text(_)
@@ -185,6 +210,7 @@ impl Term {
     pub(super) fn file_mut(&mut self) -> Option<&mut PathBuf> {
         match self {
             Self::Direction(direction) => Some(&mut direction.file),
+            Self::Facet(facet) => Some(&mut facet.file),
             Self::Unit(_)
             | Self::DeepDream(_)
             | Self::Text(_)
@@ -203,6 +229,7 @@ impl fmt::Display for Term {
             Self::DeepDream(own) => own.fmt(f),
             Self::Text(text) => text.fmt(f),
             Self::Diversity(own) => own.fmt(f),
+            Self::Facet(facet) => facet.fmt(f),
             Self::L2 => f.write_str("l2"),
             Self::Tv => f.write_str("tv"),
         }

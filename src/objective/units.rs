@@ -49,7 +49,8 @@ impl Bound {
             }),
             Place::AtTap(_, AtTap::Direction(_) | AtTap::DeepDream | AtTap::Text(_))
             | Place::OnCanvas(_)
-            | Place::AcrossGroup(_) => None,
+            | Place::AcrossGroup(_)
+            | Place::OnTheWay(..) => None,
         })
     }
 

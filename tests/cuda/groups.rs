@@ -6,12 +6,12 @@ use percept::device::Dtype;
 use percept::model::{Model, Options};
 use percept::seed::Key;
 
-use super::ascent::{DECAY_1, settings, unwrap};
+use super::ascent::{DECAY_1, settings, unwrap, write_vector};
 use super::gpu;
 use super::networks::{SMALL_VIT, random};
 
 fn group(model: &Model, objective: &str, pictures: u32) -> Job {
-    let keys = (0..pictures).map(|variant| Key::new(0, objective, variant));
+    let keys = (0..pictures).map(|variant| Key::new(0, "group", variant));
     Job::group(&objective.parse().unwrap(), model, keys.collect()).unwrap()
 }
 
@@ -34,23 +34,28 @@ fn compare(model: &Model, objectives: [&str; 3]) {
     };
     let gold = unwrap(ascend(model, &settings, &jobs, &()));
     assert_eq!(gold.len(), 6);
-    for (dtype, within) in [(Dtype::F32, 1e-3), (Dtype::F16, 0.03), (Dtype::Bf16, 0.1)] {
+    for (dtype, within) in [(Dtype::F32, 1e-3), (Dtype::F16, 0.02), (Dtype::Bf16, 0.03)] {
         let there = GpuModel::upload(model, gpu.clone(), dtype).unwrap();
         let run = || unwrap(there.ascend(&settings, &jobs, &()));
         let (ours, again) = (run(), run());
         for (image, ((ours, again), gold)) in ours.iter().zip(&again).zip(&gold).enumerate() {
             assert_eq!(pixels(ours), pixels(again));
-            let values = ours.trace.objective.iter().zip(&gold.trace.objective);
-            // Pictures of 16 bits go another way by and by.
-            let steps = if dtype == Dtype::F32 { 3 } else { 1 };
-            for (step, (value, gold)) in values.take(steps).enumerate() {
-                let close = (value - gold).abs() <= within * gold.abs().max(1.0);
-                assert!(close, "{dtype}, {image}, step {step}: {value}, not {gold}");
+            // The first step, before rounding has turned a ReLU.
+            for (what, ours, gold) in [
+                ("value", &ours.trace.objective, &gold.trace.objective),
+                ("norm", &ours.trace.gradient_norm, &gold.trace.gradient_norm),
+            ] {
+                let close = (ours[0] - gold[0]).abs() <= within * gold[0].abs().max(0.1);
+                assert!(
+                    close,
+                    "{dtype}, {what} of {image}: {}, not {}",
+                    ours[0], gold[0]
+                );
             }
             let squares = pixels(ours).into_iter().zip(pixels(gold));
             let squares: f32 = squares.map(|(a, b)| (a - b).powi(2)).sum();
             let distance = (squares / pixels(gold).len() as f32).sqrt();
-            assert!(distance < within, "{dtype}, {image}: {distance}");
+            assert!(distance < 10.0 * within, "{dtype}, {image}: {distance}");
         }
     }
 }
@@ -64,6 +69,24 @@ fn groups_of_a_batch_are_compared_each_by_itself() {
         "layer4.0.sum:164 - diversity(layer3)",
     ];
     compare(&mini, objectives);
+}
+
+/// Of a batch whose images have facets at one tap or another, with and without a ReLU, or none.
+#[test]
+fn facets_of_a_batch_are_each_images_own() {
+    let mini = Model::load("mini", Options::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let [third, second] = ["third.npy", "second.npy"].map(|name| folder.path().join(name));
+    write_vector(&third, 384);
+    write_vector(&second, 192);
+    let (third, second) = (third.display(), second.display());
+    let both = format!("0.5*facet(layer3, {third}) + 2*facet(layer2, {second})");
+    let objectives = [
+        format!("layer4.0.sum:697 + {both}"),
+        format!("layer4.0.sum:112 - facet(layer3, {third}, linear) - 3*facet(layer2, {second})"),
+        "layer4.0.sum:164 + 0*layer3:1 + 0*layer2:1".to_owned(),
+    ];
+    compare(&mini, objectives.each_ref().map(|text| &text[..]));
 }
 
 /// The class token is no position, and does not count.

@@ -17,7 +17,7 @@ use crate::encoder::layer::Rules;
 use crate::encoder::program::Run;
 use crate::encoder::tap::{Tap, TapId};
 use crate::error::{Error, Result};
-use crate::objective::{Activity, Bound};
+use crate::objective::{Activity, Bound, Styles};
 use crate::ops::warp::Warp;
 use crate::param::Parameterisation;
 
@@ -27,6 +27,8 @@ pub struct Terms {
     tap: Tap,
     objectives: Vec<Arc<Bound>>,
     groups: Vec<Range<usize>>,
+    /// Of each image its facets.
+    styles: Vec<Option<Styles>>,
 }
 
 /// What the last step measured.
@@ -114,6 +116,7 @@ impl<T: Real> StepEngine for Cpu<T> {
             tap: of.encoder.tap(tap).clone(),
             objectives: of.bound.clone(),
             groups: of.groups.clone(),
+            styles: of.styles(tap),
         })
     }
 
@@ -153,6 +156,7 @@ impl<T: Real> StepEngine for Cpu<T> {
             tap,
             objectives,
             groups,
+            ..
         }: &Terms,
         _: usize,
         activation: &Field<T>,
@@ -173,6 +177,28 @@ impl<T: Real> StepEngine for Cpu<T> {
             }
         }
         Ok(cotangent)
+    }
+
+    fn act_on_the_way(terms: &Terms) -> bool {
+        terms.styles.iter().any(Option::is_some)
+    }
+
+    fn read_on_the_way(
+        terms: &Terms,
+        _: usize,
+        activation: &Field<T>,
+        pure: &Field<T>,
+        cotangent: &mut Field<T>,
+        ledger: &mut Ledger,
+    ) -> Result<()> {
+        let tap = &terms.tap;
+        for (image, styles) in terms.styles.iter().enumerate() {
+            if let Some(styles) = styles {
+                ledger.measured[image].value +=
+                    styles.read_image(tap, image, (activation, pure), cotangent);
+            }
+        }
+        Ok(())
     }
 
     fn values(terms: &Terms, activation: &Field<T>) -> Result<Vec<f64>> {

@@ -162,6 +162,26 @@ impl<T: Float> StepEngine for Cuda<T> {
         )
     }
 
+    fn act_on_the_way(terms: &Terms) -> bool {
+        terms.act_on_the_way()
+    }
+
+    fn read_on_the_way(
+        terms: &Terms,
+        index: usize,
+        activation: &GpuField<T>,
+        pure: &GpuField<T>,
+        cotangent: &mut GpuField<T>,
+        Ledger {
+            scales,
+            words,
+            measures,
+        }: &mut Ledger,
+    ) -> Result<()> {
+        let (of, values) = ((activation, pure), &mut measures.values[index]);
+        terms.read_on_the_way(of, &scales.factors, words, cotangent, values)
+    }
+
     fn values(terms: &Terms, activation: &GpuField<T>) -> Result<Vec<f64>> {
         terms.values(activation)
     }

@@ -112,6 +112,10 @@ kernels! {
         fn relu_alive_bwd<T>(dy: In<T>, mask: In<u32>, alive: Out<u32>, rows: u32, channels: u32);
         fn relu_redirect_bwd<T>(dy: In<T>, mask: In<u32>, alive: In<u32>, dx: Out<T>, images: u32, rows: u32, channels: u32);
     }
+    "facet" {
+        fn facet_rows_bwd<T>(a: In<T>, pure: In<T>, rectified: In<f32>, linear: In<f32>, cotangent: Out<T>, table: Out<f32>, images: u32, rows: u32, skipped: u32, channels: u32);
+        fn facet_values_fwd(table: In<f32>, scales: In<f32>, step: In<u32>, values: Out<f32>, images: u32, rows: u32);
+    }
     "gelu" {
         fn quick_gelu_fwd<T>(x: In<T>, y: Out<T>, count: u32);
         fn quick_gelu_bwd<T>(x: In<T>, dy: In<T>, dx: Out<T>, count: u32);

@@ -34,48 +34,90 @@ impl<E: Engine> Program<E> {
         for (tap, cotangent) in cotangents {
             flowing.add(self.tapped[tap.0], Arc::new(cotangent))?;
         }
-        for (index, step) in self.steps.iter().enumerate().rev() {
-            let Some(dy) = flowing.values[index + 1].take() else {
-                continue;
-            };
-            let saved = run.saved[index].as_ref().ok_or_else(lost)?;
-            match (step, saved) {
-                (Step::Layer(layer, input), StepSaved::Layer(saved)) => {
-                    let then = flowing.last_words(run, index, *input);
-                    let dx = E::layer_pullback(layer, saved, &dy, then)?;
-                    flowing.set(*input, dx, index);
-                }
-                (Step::Affine(affine, input, add), StepSaved::Affine(extent)) => {
-                    if let Some(add) = add {
-                        flowing.add(*add, dy.clone())?;
-                    }
-                    let then = flowing.last_words(run, index, *input);
-                    let dx = E::affine_pullback(affine, &dy, *extent, then)?;
-                    flowing.set(*input, dx, index);
-                }
-                (Step::Relu(input), StepSaved::Relu(mask)) => {
-                    let dx = match (flowing.is_gated[index + 1], rules.redirect_relu) {
-                        (true, _) => dy,
-                        (false, redirect) => {
-                            let mut dx = owned::<E>(dy)?;
-                            let gate = if redirect { E::redirect } else { E::gate };
-                            gate(&mut dx, mask)?;
-                            Arc::new(dx)
-                        }
-                    };
-                    flowing.add(*input, dx)?;
-                }
-                (Step::Sum(a, b), StepSaved::Sum) => {
-                    flowing.add(*a, dy.clone())?;
-                    flowing.add(*b, dy)?;
-                }
-                _ => bail!(Internal, "a step was saved as another"),
-            }
+        for index in (0..self.steps.len()).rev() {
+            self.back(index, run, &mut flowing)?;
         }
         match flowing.values.swap_remove(0) {
             Some(dx) => owned::<E>(dx),
             None => bail!(Internal, "a pullback was asked for without a cotangent"),
         }
+    }
+
+    /// The cotangents of the values at `at`, in that order, from cotangents at taps of a run: what [`Program::pullback`]
+    /// has when it passes there. Goes back to the first of them only. Of a ReLU's value, what its gate would stop may be
+    /// in it or not.
+    ///
+    /// # Errors
+    /// When none of the cotangents passes one of the taps, the run did not reach one, or the engine fails.
+    pub fn cotangents_at(
+        &self,
+        run: &Run<E>,
+        cotangents: &[(TapId, E::Field)],
+        at: &[TapId],
+        rules: Rules,
+    ) -> Result<Vec<E::Field>> {
+        let mut flowing = Flowing::new(self, rules);
+        for (tap, cotangent) in cotangents {
+            flowing.add(self.tapped[tap.0], Arc::new(E::copy(cotangent)?))?;
+        }
+        let wanted: Vec<usize> = at.iter().map(|tap| self.tapped[tap.0].0).collect();
+        let first = wanted.iter().copied().min().unwrap_or(self.steps.len());
+        let mut passed: Vec<Option<E::Field>> = at.iter().map(|_| None).collect();
+        for value in (first..=self.steps.len()).rev() {
+            for (_, passed) in wanted
+                .iter()
+                .zip(&mut passed)
+                .filter(|(own, _)| **own == value)
+            {
+                let complete = flowing.values[value].as_ref().ok_or_else(lost)?;
+                *passed = Some(E::copy(complete)?);
+            }
+            if value > first {
+                self.back(value - 1, run, &mut flowing)?;
+            }
+        }
+        passed.into_iter().map(|own| own.ok_or_else(lost)).collect()
+    }
+
+    /// From the cotangent of what a step made to those of what it read.
+    fn back(&self, index: usize, run: &Run<E>, flowing: &mut Flowing<E>) -> Result<()> {
+        let Some(dy) = flowing.values[index + 1].take() else {
+            return Ok(());
+        };
+        let saved = run.saved[index].as_ref().ok_or_else(lost)?;
+        match (&self.steps[index], saved) {
+            (Step::Layer(layer, input), StepSaved::Layer(saved)) => {
+                let then = flowing.last_words(run, index, *input);
+                let dx = E::layer_pullback(layer, saved, &dy, then)?;
+                flowing.set(*input, dx, index);
+            }
+            (Step::Affine(affine, input, add), StepSaved::Affine(extent)) => {
+                if let Some(add) = add {
+                    flowing.add(*add, dy.clone())?;
+                }
+                let then = flowing.last_words(run, index, *input);
+                let dx = E::affine_pullback(affine, &dy, *extent, then)?;
+                flowing.set(*input, dx, index);
+            }
+            (Step::Relu(input), StepSaved::Relu(mask)) => {
+                let dx = match (flowing.is_gated[index + 1], flowing.rules.redirect_relu) {
+                    (true, _) => dy,
+                    (false, redirect) => {
+                        let mut dx = owned::<E>(dy)?;
+                        let gate = if redirect { E::redirect } else { E::gate };
+                        gate(&mut dx, mask)?;
+                        Arc::new(dx)
+                    }
+                };
+                flowing.add(*input, dx)?;
+            }
+            (Step::Sum(a, b), StepSaved::Sum) => {
+                flowing.add(*a, dy.clone())?;
+                flowing.add(*b, dy)?;
+            }
+            _ => bail!(Internal, "a step was saved as another"),
+        }
+        Ok(())
     }
 }
 

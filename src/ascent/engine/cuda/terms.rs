@@ -8,7 +8,7 @@ use crate::backend::cuda::launch::{reduce_terms_bwd, reduce_values_fwd, size};
 use crate::backend::cuda::{Array, Float, Gpu, GpuField, Grid};
 use crate::encoder::tap::{Tap, TapId};
 use crate::error::Result;
-use crate::objective::{Bound, GpuDiversity, Table};
+use crate::objective::{Bound, GpuDiversity, GpuFacets, Table};
 
 /// All terms that read one tap.
 pub struct Terms {
@@ -21,6 +21,7 @@ pub struct Terms {
     vectors: Array<f32>,
     tap: Tap,
     diversity: Option<GpuDiversity>,
+    facets: Option<GpuFacets>,
     /// Scales of 1, and the first place, for [`Terms::values`].
     unscaled: (Array<f32>, Array<u32>),
 }
@@ -31,6 +32,8 @@ pub struct Values {
     each: Array<f32>,
     /// One an image, of the terms that compare pictures.
     across: Option<Array<f32>>,
+    /// One an image, of the terms on the way back.
+    on_the_way: Option<Array<f32>>,
 }
 
 impl Terms {
@@ -59,6 +62,7 @@ impl Terms {
             vectors: Array::upload(gpu, &table.vectors)?,
             tap: of.encoder.tap(tap).clone(),
             diversity: GpuDiversity::new(gpu, tap, &of.bound, &of.groups)?,
+            facets: GpuFacets::new(gpu, &of.styles(tap))?,
         })
     }
 
@@ -82,12 +86,14 @@ impl Terms {
     /// # Errors
     /// When the device's memory is full.
     pub fn room(&self, gpu: &Arc<Gpu>, places: usize) -> Result<Values> {
-        let diversity = self.diversity.as_ref();
+        let an_image = |is_there: bool| {
+            let room = is_there.then(|| Array::any(gpu, places * self.images));
+            room.transpose()
+        };
         Ok(Values {
             each: Array::any(gpu, places * self.count())?,
-            across: diversity
-                .map(|_| Array::any(gpu, places * self.images))
-                .transpose()?,
+            across: an_image(self.diversity.is_some())?,
+            on_the_way: an_image(self.facets.is_some())?,
         })
     }
 
@@ -106,6 +112,28 @@ impl Terms {
         Ok(cotangent)
     }
 
+    /// Whether some of the terms are facets.
+    pub fn act_on_the_way(&self) -> bool {
+        self.facets.is_some()
+    }
+
+    /// Adds what facets make of the other terms' cotangent; the values go to the place of the step.
+    pub fn read_on_the_way<T: Float>(
+        &self,
+        of: (&GpuField<T>, &GpuField<T>),
+        scales: &Array<f32>,
+        step: &Array<u32>,
+        cotangent: &mut GpuField<T>,
+        values: &mut Values,
+    ) -> Result<()> {
+        match (&self.facets, &mut values.on_the_way) {
+            (Some(facets), Some(values)) => {
+                facets.read(&self.tap, of, scales, step, (cotangent, values))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Adds the values, weighted, of the step at each place to those of its images.
     ///
     /// # Errors
@@ -119,6 +147,14 @@ impl Terms {
             let values = values.download()?;
             for (sums, values) in sums.iter_mut().zip(values.chunks(self.images)) {
                 diversity.add_to(sums, values);
+            }
+        }
+        if let Some(values) = &values.on_the_way {
+            let values = values.download()?;
+            for (sums, values) in sums.iter_mut().zip(values.chunks(self.images)) {
+                for (sum, &value) in sums.iter_mut().zip(values) {
+                    *sum += f64::from(value);
+                }
             }
         }
         Ok(())
