@@ -32,6 +32,7 @@ use crate::model::Model;
 use crate::objective::{Bound, Objective};
 use crate::param::{Basis, Parameterisation};
 use crate::seed::Key;
+use crate::size::Size;
 use crate::transform::Transform;
 use batch::Batch;
 use quality::Seen;
@@ -181,7 +182,10 @@ impl Visit for Rounds<'_> {
             jobs,
             watch,
         } = self;
-        let parameterisation = Arc::new(Parameterisation::new(settings.basis, settings.size));
+        let parameterisation = Arc::new(Parameterisation::new(
+            settings.basis,
+            Size::square(settings.size),
+        ));
         let start = Instant::now();
         let batch = |job| {
             let on = (&(), program);

@@ -220,17 +220,17 @@ impl<E: StepEngine> Work<'_, E> {
     /// Image, warp, encoder, evaluation, and all the way back to the free numbers.
     fn step(&mut self, rules: Rules) -> Result<()> {
         let images = self.objectives.bound.len();
-        let canvas = E::canvas(&self.parameterisation, &self.numbers, images)?;
+        let (canvas, saved) = E::canvas(&self.parameterisation, &self.numbers, images)?;
         let mut gradient = match self.terms.is_empty() {
             true => E::zeros(self.device, &canvas)?,
             false => self.gradient_of_units(&canvas, rules)?,
         };
         E::note_gradient(&mut self.ledger, &gradient)?;
         if let Some(terms) = &self.on_canvas {
-            let canvas = (&canvas, self.canvas);
+            let canvas = (&*canvas, self.canvas);
             E::read_canvas(terms, canvas, &mut gradient, &mut self.ledger)?;
         }
-        let gradient = E::canvas_pullback(&self.parameterisation, &canvas, &gradient, images)?;
+        let gradient = E::canvas_pullback(&self.parameterisation, &saved, &gradient, images)?;
         E::ascend(
             &mut self.optimiser,
             &mut self.numbers,
@@ -257,7 +257,7 @@ impl<E: StepEngine> Work<'_, E> {
 
     fn pictures(&self) -> Result<Vec<candle_core::Tensor>> {
         let images = self.objectives.bound.len();
-        let canvas = E::canvas(&self.parameterisation, &self.numbers, images)?;
+        let (canvas, _) = E::canvas(&self.parameterisation, &self.numbers, images)?;
         E::pictures(&canvas, self.canvas)
     }
 }

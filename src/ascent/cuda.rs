@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::objective::Bound;
 use crate::param::Parameterisation;
+use crate::size::Size;
 
 /// A model on a device.
 pub struct GpuModel<'a> {
@@ -71,7 +72,10 @@ impl<'a> GpuModel<'a> {
         jobs: &[Job],
         watch: &dyn Watch,
     ) -> Vec<Result<Rendered>> {
-        let parameterisation = Arc::new(Parameterisation::new(settings.basis, settings.size));
+        let parameterisation = Arc::new(Parameterisation::new(
+            settings.basis,
+            Size::square(settings.size),
+        ));
         let by_taps = jobs.iter().enumerate();
         let by_taps = by_taps.map(|(index, job)| (job.objective.taps(), (index, job)));
         let mut results: Vec<Vec<Result<Rendered>>> = jobs.iter().map(|_| Vec::new()).collect();

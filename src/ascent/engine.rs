@@ -81,6 +81,8 @@ pub trait StepEngine: Engine {
     type Numbers;
     /// From free numbers to RGB planes.
     type Parameterisation;
+    /// What the parameterisation's pullback needs of its forward pass.
+    type SavedCanvas;
     /// From RGB planes to the encoder's input.
     type Warp;
     /// The terms of all images that act at one tap.
@@ -109,17 +111,17 @@ pub trait StepEngine: Engine {
     /// RGB planes of squares as `(1, 3, side, side)` each.
     fn pictures(planes: &Self::Numbers, side: usize) -> Result<Vec<Tensor>>;
 
-    /// RGB planes `(n, 3, side, side)` in (0, 1) from free numbers.
+    /// RGB planes `(n, 3, h, w)` in (0, 1) from free numbers, and what the way back needs.
     fn canvas(
         parameterisation: &Self::Parameterisation,
         numbers: &Self::Numbers,
         images: usize,
-    ) -> Result<Self::Numbers>;
+    ) -> Result<(Arc<Self::Numbers>, Self::SavedCanvas)>;
 
-    /// The cotangent of the free numbers from the planes and their cotangent.
+    /// The cotangent of the free numbers from that of the planes.
     fn canvas_pullback(
         parameterisation: &Self::Parameterisation,
-        canvas: &Self::Numbers,
+        saved: &Self::SavedCanvas,
         cotangent: &Self::Numbers,
         images: usize,
     ) -> Result<Self::Numbers>;

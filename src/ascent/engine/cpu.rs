@@ -19,7 +19,7 @@ use crate::encoder::tap::{Tap, TapId};
 use crate::error::{Error, Result};
 use crate::objective::{Activity, Bound};
 use crate::ops::warp::Warp;
-use crate::param::Parameterisation;
+use crate::param::{Parameterisation, Saved};
 
 /// The terms of all images that act at one tap.
 pub struct Terms {
@@ -40,6 +40,7 @@ impl<T: Real> StepEngine for Cpu<T> {
     type Device = ();
     type Numbers = Tensor;
     type Parameterisation = Arc<Parameterisation>;
+    type SavedCanvas = Saved;
     type Warp = Warp;
     type Terms = Terms;
     type OnCanvas = Vec<Arc<Bound>>;
@@ -74,17 +75,18 @@ impl<T: Real> StepEngine for Cpu<T> {
         parameterisation: &Arc<Parameterisation>,
         numbers: &Tensor,
         _: usize,
-    ) -> Result<Tensor> {
-        parameterisation.image(numbers)
+    ) -> Result<(Arc<Tensor>, Saved)> {
+        let (canvas, saved) = parameterisation.forward(numbers)?;
+        Ok((Arc::new(canvas), saved))
     }
 
     fn canvas_pullback(
         parameterisation: &Arc<Parameterisation>,
-        canvas: &Tensor,
+        saved: &Saved,
         cotangent: &Tensor,
         _: usize,
     ) -> Result<Tensor> {
-        parameterisation.pullback(canvas, cotangent)
+        parameterisation.pullback(saved, cotangent)
     }
 
     fn warp((): &(), warp: &Warp) -> Result<Warp> {

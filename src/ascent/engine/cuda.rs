@@ -29,7 +29,7 @@ use crate::objective::Activity;
 use crate::ops::warp::Warp;
 use crate::ops::warp::cuda::GpuWarp;
 use crate::param::Parameterisation;
-use crate::param::cuda::GpuParameterisation;
+use crate::param::cuda::{GpuParameterisation, GpuSaved};
 use adam::GpuAdam;
 use ledger::Ledger;
 use measure::Penalties;
@@ -40,6 +40,7 @@ impl<T: Float> StepEngine for Cuda<T> {
     type Device = Arc<Gpu>;
     type Numbers = Array<f32>;
     type Parameterisation = GpuParameterisation;
+    type SavedCanvas = GpuSaved;
     type Warp = GpuWarp;
     type Terms = Terms;
     type OnCanvas = Penalties;
@@ -73,17 +74,17 @@ impl<T: Float> StepEngine for Cuda<T> {
         parameterisation: &GpuParameterisation,
         numbers: &Array<f32>,
         images: usize,
-    ) -> Result<Array<f32>> {
-        parameterisation.image(numbers, images)
+    ) -> Result<(Arc<Array<f32>>, GpuSaved)> {
+        parameterisation.forward(numbers, images)
     }
 
     fn canvas_pullback(
         parameterisation: &GpuParameterisation,
-        canvas: &Array<f32>,
+        saved: &GpuSaved,
         cotangent: &Array<f32>,
         images: usize,
     ) -> Result<Array<f32>> {
-        parameterisation.pullback(canvas, cotangent, images)
+        parameterisation.pullback(saved, cotangent, images)
     }
 
     fn warp(gpu: &Arc<Gpu>, warp: &Warp) -> Result<GpuWarp> {

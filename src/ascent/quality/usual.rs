@@ -13,6 +13,7 @@ use crate::model::statistics::Statistics;
 use crate::objective::{Bound, Objective, Position, UnitRead};
 use crate::param::{Basis, Parameterisation};
 use crate::seed::{Key, Purpose};
+use crate::size::Size;
 
 /// Noise images on which a tap's usual responses are measured where none are shipped.
 const NOISE_IMAGES: u64 = 32;
@@ -73,13 +74,14 @@ impl<'a> Usual<'a> {
         let name = encoder.tap(tap).name.clone();
         let any_unit = Objective::unit(Some(name), 0, position);
         let any_unit = Arc::new(Bound::new(&any_unit, self.model)?);
-        let parameterisation = Parameterisation::new(Basis::Fourier { decay: 1.0 }, side);
+        let parameterisation =
+            Parameterisation::new(Basis::Fourier { decay: 1.0 }, Size::square(side));
         let mut images = Vec::new();
         for index in 0..NOISE_IMAGES {
             go_on(watch)?;
             let mut stream = Key::new(0, "noise", 0).stream(Purpose::Statistics, index);
             let parameters = parameterisation.initial(&mut stream, encoder.dtype())?;
-            let image = parameterisation.image(&(parameters * NOISE_CONTRAST)?)?;
+            let (image, _) = parameterisation.forward(&(parameters * NOISE_CONTRAST)?)?;
             let seen = see_here(self.model, &any_unit, &image, None, watch)?;
             images.push(seen.activity.channels);
         }
