@@ -32,8 +32,8 @@ fn around_the_encoder(criterion: &mut Criterion) {
     let sampling = |step| {
         sample(
             &lucid(),
-            SIDE,
-            SIDE,
+            Size::square(SIDE),
+            Size::square(SIDE),
             &mut key.stream(Purpose::Transform, step),
         )
     };
@@ -73,7 +73,7 @@ fn ascents(criterion: &mut Criterion) {
     for (units, steps) in [(1, 1), (1, 256), (64, 256)] {
         let settings = Settings {
             basis: LUCID,
-            size: 64,
+            size: Size::square(64),
             steps,
             learning_rate: 0.05,
             preset: String::new(),

@@ -40,8 +40,8 @@ use quality::Seen;
 /// What all images of a batch share, as recipes have it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Side of the canvas in pixels.
-    pub size: usize,
+    /// The size of the canvas.
+    pub size: Size,
     /// Steps of the ascent.
     pub steps: usize,
     /// Adam's step length.
@@ -122,7 +122,7 @@ pub struct Trace {
 
 /// A finished (or stopped) image.
 pub struct Rendered {
-    /// RGB in (0, 1), `(1, 3, size, size)`.
+    /// RGB in (0, 1), `(1, 3, h, w)`.
     pub image: Tensor,
     /// Copies after chosen steps.
     pub checkpoints: Vec<(usize, Tensor)>,
@@ -182,10 +182,7 @@ impl Visit for Rounds<'_> {
             jobs,
             watch,
         } = self;
-        let parameterisation = Arc::new(Parameterisation::new(
-            settings.basis,
-            Size::square(settings.size),
-        ));
+        let parameterisation = Arc::new(Parameterisation::new(settings.basis, settings.size));
         let start = Instant::now();
         let batch = |job| {
             let on = (&(), program);

@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 const ALLOWED: [(&str, &[&str]); 20] = [
     ("error", &[]),
     ("seed", &[]),
-    ("size", &[]),
+    ("size", &["error"]),
     ("device", &["error"]),
     ("backend", &["error"]),
     ("input", &["error"]),
     ("ops", &["error", "backend"]),
-    ("encoder", &["error", "backend", "ops"]),
+    ("encoder", &["error", "size", "backend", "ops"]),
     ("param", &["error", "seed", "size", "backend", "ops"]),
-    ("transform", &["seed", "ops"]),
+    ("transform", &["seed", "size", "ops"]),
     ("model", &["error", "input", "backend", "ops", "encoder"]),
     (
         "objective",
-        &["error", "input", "backend", "encoder", "model"],
+        &["error", "size", "input", "backend", "encoder", "model"],
     ),
     (
         "ascent",
@@ -41,10 +41,11 @@ const ALLOWED: [(&str, &[&str]); 20] = [
         "encode",
         &["error", "backend", "input", "encoder", "model", "objective"],
     ),
-    ("output", &["error", "input", "ascent"]),
+    ("output", &["error", "size", "input", "ascent"]),
     (
         "recipe",
         &[
+            "size",
             "input",
             "error",
             "seed",
@@ -65,6 +66,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     (
         "atlas",
         &[
+            "size",
             "error",
             "input",
             "device",
@@ -83,6 +85,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     (
         "cli",
         &[
+            "size",
             "atlas",
             "transform",
             "error",

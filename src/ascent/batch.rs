@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::param::Parameterisation;
 use crate::seed::Purpose;
+use crate::size::Size;
 
 /// Groups of images that climb together; all read the same taps.
 pub struct Batch<'a, E: StepEngine> {
@@ -33,8 +34,8 @@ struct Work<'a, E: StepEngine> {
     device: &'a E::Device,
     program: &'a Program<E>,
     objectives: Objectives<'a>,
-    /// Side of the canvas in pixels.
-    canvas: usize,
+    /// The size of the canvas.
+    canvas: Size,
     parameterisation: E::Parameterisation,
     warp: E::Warp,
     terms: Vec<E::Terms>,
@@ -60,7 +61,7 @@ impl<'a, E: StepEngine> Batch<'a, E> {
         let encoder = &model.encoder;
         let taps = jobs.first().map_or(&[][..], |job| job.objective.taps());
         let viewport = Viewport::new(model, settings.size, taps);
-        let objectives = Objectives::of_groups(encoder, jobs, viewport.side());
+        let objectives = Objectives::of_groups(encoder, jobs, viewport.size());
         let climbers: Vec<Climber> = jobs
             .iter()
             .flat_map(|job| job.keys.iter().map(|key| Climber::new(job, key)))
@@ -241,8 +242,8 @@ impl<E: StepEngine> Work<'_, E> {
 
     /// The gradient of what reads the encoder, on the canvas.
     fn gradient_of_units(&mut self, canvas: &E::Numbers, rules: Rules) -> Result<E::Numbers> {
-        let (side, taps) = (self.canvas, &self.objectives.taps);
-        let input = E::view(&self.warp, canvas, side)?;
+        let (size, taps) = (self.canvas, &self.objectives.taps);
+        let input = E::view(&self.warp, canvas, size)?;
         E::note_view(&mut self.ledger, &self.warp, canvas);
         let run = self.program.run(input, taps)?;
         let mut cotangents = Vec::with_capacity(taps.len());
@@ -252,7 +253,7 @@ impl<E: StepEngine> Work<'_, E> {
             cotangents.push((tap, cotangent));
         }
         let dx = self.program.pullback(&run, cotangents, rules)?;
-        E::view_pullback(&self.warp, &dx, side, &self.ledger)
+        E::view_pullback(&self.warp, &dx, size, &self.ledger)
     }
 
     fn pictures(&self) -> Result<Vec<candle_core::Tensor>> {

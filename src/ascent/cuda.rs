@@ -72,10 +72,7 @@ impl<'a> GpuModel<'a> {
         jobs: &[Job],
         watch: &dyn Watch,
     ) -> Vec<Result<Rendered>> {
-        let parameterisation = Arc::new(Parameterisation::new(
-            settings.basis,
-            Size::square(settings.size),
-        ));
+        let parameterisation = Arc::new(Parameterisation::new(settings.basis, settings.size));
         let by_taps = jobs.iter().enumerate();
         let by_taps = by_taps.map(|(index, job)| (job.objective.taps(), (index, job)));
         let mut results: Vec<Vec<Result<Rendered>>> = jobs.iter().map(|_| Vec::new()).collect();
@@ -116,8 +113,8 @@ impl<'a> GpuModel<'a> {
             .flat_map(|job| job.keys.iter().map(move |_| job));
         for (job, result) in of_images.zip(results) {
             let Ok(rendered) = result else { continue };
-            let side = rendered.image.dim(2)?;
-            let group = (side, rendered.steps_done, job.objective.taps());
+            let size = Size::of(&rendered.image)?;
+            let group = (size, rendered.steps_done, job.objective.taps());
             found.push((group, (job.objective.clone(), rendered)));
         }
         for ((_, steps, _), members) in grouped(found) {

@@ -16,6 +16,7 @@ use crate::encoder::tap::{Tap, TapId};
 use crate::encoder::{AnyField, Encoder, Pass};
 use crate::error::Result;
 use crate::model::Model;
+use crate::size::Size;
 
 /// An objective that can be evaluated.
 #[derive(Debug, Clone)]
@@ -55,12 +56,12 @@ impl Bound {
         Ok(Self { terms, taps })
     }
 
-    /// Checks that every position lies within its tap's grid when the canvas has `size` pixels.
+    /// Checks that every position lies within its tap's grid on a canvas of this size.
     ///
     /// # Errors
     /// When one does not.
-    pub fn check_positions(&self, encoder: &Encoder, size: usize) -> Result<()> {
-        let view = encoder.view(size, &self.taps);
+    pub fn check_positions(&self, encoder: &Encoder, canvas: Size) -> Result<()> {
+        let view = encoder.view(canvas, &self.taps);
         for &id in &self.taps {
             let tap = encoder.tap(id);
             for (_, term) in self.at(id) {

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::objective::{Activity, Bound};
 use crate::ops::warp::Warp;
 use crate::param::{Parameterisation, Saved};
+use crate::size::Size;
 
 /// The terms of all images that act at one tap.
 pub struct Terms {
@@ -62,7 +63,7 @@ impl<T: Real> StepEngine for Cpu<T> {
         Ok(numbers.to_dtype(T::DTYPE)?)
     }
 
-    fn pictures(planes: &Tensor, _: usize) -> Result<Vec<Tensor>> {
+    fn pictures(planes: &Tensor, _: Size) -> Result<Vec<Tensor>> {
         match planes.dim(0)? {
             1 => Ok(vec![planes.clone()]),
             images => (0..images)
@@ -98,12 +99,12 @@ impl<T: Real> StepEngine for Cpu<T> {
         Ok(())
     }
 
-    fn view(warp: &Warp, planes: &Tensor, _: usize) -> Result<Field<T>> {
+    fn view(warp: &Warp, planes: &Tensor, _: Size) -> Result<Field<T>> {
         Field::from_planes(&warp.forward(planes)?)
     }
 
-    fn view_pullback(warp: &Warp, dx: &Field<T>, canvas: usize, _: &Ledger) -> Result<Tensor> {
-        warp.pullback(&dx.to_planes()?, canvas, canvas)
+    fn view_pullback(warp: &Warp, dx: &Field<T>, canvas: Size, _: &Ledger) -> Result<Tensor> {
+        warp.pullback(&dx.to_planes()?, canvas.height, canvas.width)
     }
 
     fn zeros((): &(), like: &Tensor) -> Result<Tensor> {
@@ -196,7 +197,7 @@ impl<T: Real> StepEngine for Cpu<T> {
 
     fn read_canvas(
         objectives: &Vec<Arc<Bound>>,
-        (canvas, _): (&Tensor, usize),
+        (canvas, _): (&Tensor, Size),
         gradient: &mut Tensor,
         ledger: &mut Ledger,
     ) -> Result<()> {
