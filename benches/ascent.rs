@@ -13,6 +13,7 @@ use percept::model::{Model, Options};
 use percept::ops::warp::Warp;
 use percept::param::{Basis, Parameterisation};
 use percept::seed::{Key, Purpose};
+use percept::size::Size;
 use percept::transform::preset::lucid;
 use percept::transform::sample;
 
@@ -22,17 +23,17 @@ const LUCID: Basis = Basis::Fourier { decay: 1.0 };
 fn around_the_encoder(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("around the encoder, 224 px");
     group.measurement_time(Duration::from_secs(2));
-    let parameterisation = Parameterisation::new(LUCID, SIDE);
+    let parameterisation = Parameterisation::new(LUCID, Size::square(SIDE));
     let key = Key::new(0, "bench", 0);
     let parameters = parameterisation
         .initial(&mut key.stream(Purpose::Initial, 0), DType::F32)
         .expect("parameters");
-    let image = parameterisation.image(&parameters).expect("an image");
+    let (image, saved) = parameterisation.forward(&parameters).expect("an image");
     let sampling = |step| {
         sample(
             &lucid(),
-            SIDE,
-            SIDE,
+            Size::square(SIDE),
+            Size::square(SIDE),
             &mut key.stream(Purpose::Transform, step),
         )
     };
@@ -43,10 +44,10 @@ fn around_the_encoder(criterion: &mut Criterion) {
         deviation: [0.27; 3],
     };
     group.bench_function("parameters to image", |bench| {
-        bench.iter(|| parameterisation.image(black_box(&parameters)));
+        bench.iter(|| parameterisation.forward(black_box(&parameters)));
     });
     group.bench_function("image to parameters", |bench| {
-        bench.iter(|| parameterisation.pullback(&image, black_box(&image)));
+        bench.iter(|| parameterisation.pullback(&saved, black_box(&image)));
     });
     group.bench_function("warp forward", |bench| {
         bench.iter(|| warp.forward(black_box(&image)));
@@ -72,7 +73,7 @@ fn ascents(criterion: &mut Criterion) {
     for (units, steps) in [(1, 1), (1, 256), (64, 256)] {
         let settings = Settings {
             basis: LUCID,
-            size: 64,
+            size: Size::square(64),
             steps,
             learning_rate: 0.05,
             preset: String::new(),

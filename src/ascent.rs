@@ -32,6 +32,7 @@ use crate::model::Model;
 use crate::objective::{Bound, Objective};
 use crate::param::{Basis, Parameterisation};
 use crate::seed::Key;
+use crate::size::Size;
 use crate::transform::Transform;
 use batch::Batch;
 use quality::Seen;
@@ -39,8 +40,8 @@ use quality::Seen;
 /// What all images of a batch share, as recipes have it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Side of the canvas in pixels.
-    pub size: usize,
+    /// The size of the canvas.
+    pub size: Size,
     /// Steps of the ascent.
     pub steps: usize,
     /// Adam's step length.
@@ -121,7 +122,7 @@ pub struct Trace {
 
 /// A finished (or stopped) image.
 pub struct Rendered {
-    /// RGB in (0, 1), `(1, 3, size, size)`.
+    /// RGB in (0, 1), `(1, 3, h, w)`.
     pub image: Tensor,
     /// Copies after chosen steps.
     pub checkpoints: Vec<(usize, Tensor)>,

@@ -28,6 +28,7 @@ use crate::backend::cpu::Real;
 use crate::backend::cuda::{Float, Gpu};
 use crate::backend::field::Field;
 use crate::error::{Result, bail, did_you_mean, shorten};
+use crate::size::Size;
 use architecture::{Architecture, RESNET_STRIDE, Vision};
 use embedding::Embedding;
 use engine::Cpu;
@@ -172,15 +173,19 @@ impl Encoder {
         }
     }
 
-    /// The side of the encoder's input for a canvas of `canvas` pixels, when these taps are read: the nearest multiple
-    /// of the trunk's stride where the tap allows any size, the model's resolution where it does not.
-    pub fn view(&self, canvas: usize, taps: &[TapId]) -> usize {
+    /// The size of the encoder's input for a canvas, when these taps are read: where they allow any size, the nearest
+    /// multiples of the trunk's stride; where they do not, the model's square.
+    pub fn view(&self, canvas: Size, taps: &[TapId]) -> Size {
+        let nearest = |side: usize| {
+            let cells = (side + RESNET_STRIDE / 2) / RESNET_STRIDE;
+            cells.max(1) * RESNET_STRIDE
+        };
         match self.vision {
-            Vision::ResNet(_) if !self.reads_embedding(taps) => {
-                let cells = (canvas + RESNET_STRIDE / 2) / RESNET_STRIDE;
-                cells.max(1) * RESNET_STRIDE
-            }
-            _ => self.resolution,
+            Vision::ResNet(_) if !self.reads_embedding(taps) => Size {
+                height: nearest(canvas.height),
+                width: nearest(canvas.width),
+            },
+            _ => Size::square(self.resolution),
         }
     }
 

@@ -65,6 +65,7 @@ pub mod param;
 pub mod recipe;
 pub mod render;
 pub mod seed;
+pub mod size;
 pub mod transform;
 
 pub use error::{Error, Result};

@@ -5,7 +5,6 @@ mod options;
 mod range;
 mod request;
 
-pub use range::parse_size;
 pub use request::{DEFAULT_PRESET, Request};
 
 use std::collections::BTreeMap;

@@ -174,6 +174,7 @@ mod tests {
     use super::*;
     use crate::model::Options;
     use crate::recipe::Request;
+    use crate::size::Size;
 
     /// Stops a run when it has been asked so often whether to.
     struct Stop {
@@ -194,7 +195,7 @@ mod tests {
         let request = Request {
             units: vec!["117".into()],
             steps: Some(3),
-            size: Some(16),
+            size: Some(Size::square(16)),
             scale: Some(1),
             ..Request::default()
         };

@@ -14,6 +14,7 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::ops::warp::{Fill, PlaneMap, Sampling};
+use crate::size::Size;
 
 /// What a padding shows outside the canvas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,16 +66,17 @@ fn draw(stream: &mut impl Rng, values: &[f64], otherwise: f64) -> f64 {
     }
 }
 
-/// Draws every transform's parameters and composes them: how a view of `view` x `view` pixels
-/// samples a canvas of `canvas` x `canvas`. What is left of the frame fills the view.
+/// Draws every transform's parameters and composes them: how a view samples a canvas. What is left of the frame is
+/// centred in the view, as large as it can be seen whole.
 pub fn sample(
     transforms: &[Transform],
-    canvas: usize,
-    view: usize,
+    canvas: Size,
+    view: Size,
     stream: &mut impl Rng,
 ) -> Sampling {
+    let sides = |size: Size| [size.width as f64, size.height as f64];
     let mut map = PlaneMap::IDENTITY;
-    let mut frame = canvas as f64;
+    let mut frame = sides(canvas);
     let mut fill = Fill::Constant(0.5);
     for transform in transforms {
         let next = match transform {
@@ -82,7 +84,7 @@ pub fn sample(
                 pixels,
                 fill: padding,
             } => {
-                frame += 2.0 * f64::from(*pixels);
+                frame = frame.map(|side| side + 2.0 * f64::from(*pixels));
                 fill = match padding {
                     Padding::Grey => Fill::Constant(0.5),
                     Padding::Reflect => Fill::Reflect,
@@ -91,26 +93,27 @@ pub fn sample(
                 PlaneMap::IDENTITY
             }
             Transform::Jitter { pixels } => {
-                frame = (frame - f64::from(*pixels)).max(1.0);
+                frame = frame.map(|side| (side - f64::from(*pixels)).max(1.0));
                 let mut offset =
                     || f64::from(stream.random_range(0..=*pixels)) - f64::from(*pixels) / 2.0;
                 PlaneMap::translation(offset(), offset())
             }
             Transform::Scale { factors } => {
                 let factor = draw(stream, factors, 1.0);
-                frame *= factor;
+                frame = frame.map(|side| side * factor);
                 PlaneMap::scaling(1.0 / factor, 1.0 / factor)
             }
             Transform::Rotate { degrees } => PlaneMap::rotation(draw(stream, degrees, 0.0)),
             Transform::Crop => {
-                frame = canvas as f64;
+                frame = sides(canvas);
                 PlaneMap::IDENTITY
             }
         };
         map = map.after(&next);
     }
-    if frame != view as f64 {
-        let factor = frame / view as f64;
+    let [width, height] = sides(view);
+    let factor = (frame[0] / width).max(frame[1] / height);
+    if factor != 1.0 {
         map = map.after(&PlaneMap::scaling(factor, factor));
     }
     Sampling { map, fill }
@@ -121,15 +124,17 @@ mod tests {
     use super::*;
     use crate::seed::{Key, Purpose};
 
+    const SQUARE: Size = Size::square(64);
+
     fn stream(step: u64) -> crate::seed::Stream {
         Key::new(0, "test", 0).stream(Purpose::Transform, step)
     }
 
     #[test]
     fn without_transforms_the_view_shows_the_canvas() {
-        let same = sample(&[], 64, 64, &mut stream(0));
+        let same = sample(&[], SQUARE, SQUARE, &mut stream(0));
         assert_eq!(same.map, PlaneMap::IDENTITY);
-        let larger = sample(&[], 97, 96, &mut stream(0));
+        let larger = sample(&[], Size::square(97), Size::square(96), &mut stream(0));
         assert_eq!(larger.map.apply([48.0, -48.0]), [48.5, -48.5]);
     }
 
@@ -139,9 +144,9 @@ mod tests {
             pixels: 8,
             fill: Padding::Grey,
         };
-        let shown = sample(std::slice::from_ref(&pad), 64, 64, &mut stream(0));
+        let shown = sample(std::slice::from_ref(&pad), SQUARE, SQUARE, &mut stream(0));
         assert_eq!(shown.map.apply([32.0, 0.0]), [40.0, 0.0]);
-        let hidden = sample(&[pad, Transform::Crop], 64, 64, &mut stream(0));
+        let hidden = sample(&[pad, Transform::Crop], SQUARE, SQUARE, &mut stream(0));
         assert_eq!(hidden.map, PlaneMap::IDENTITY);
     }
 
@@ -150,7 +155,7 @@ mod tests {
         let jitter = [Transform::Jitter { pixels: 3 }, Transform::Crop];
         let mut seen = std::collections::BTreeSet::new();
         for step in 0..200 {
-            let shift = sample(&jitter, 64, 64, &mut stream(step)).map.shift;
+            let shift = sample(&jitter, SQUARE, SQUARE, &mut stream(step)).map.shift;
             seen.insert(shift.map(|s| (s * 2.0) as i64));
         }
         let places = [-3, -1, 1, 3];
@@ -169,7 +174,11 @@ mod tests {
             Transform::Scale { factors: vec![2.0] },
             Transform::Crop,
         ];
-        let shifts = (0..50).map(|step| sample(&transforms, 64, 64, &mut stream(step)).map.shift);
+        let shifts = (0..50).map(|step| {
+            sample(&transforms, SQUARE, SQUARE, &mut stream(step))
+                .map
+                .shift
+        });
         let seen: std::collections::BTreeSet<i64> = shifts.map(|[x, _]| (x * 2.0) as i64).collect();
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), [-2, 0, 2]);
     }
@@ -179,7 +188,7 @@ mod tests {
         let pad = |fill| Transform::Pad { pixels: 1, fill };
         let fill = |fills: &[Padding], step| {
             let transforms: Vec<_> = fills.iter().map(|&fill| pad(fill)).collect();
-            sample(&transforms, 64, 64, &mut stream(step)).fill
+            sample(&transforms, SQUARE, SQUARE, &mut stream(step)).fill
         };
         assert_eq!(fill(&[], 0), Fill::Constant(0.5));
         assert_eq!(
@@ -213,12 +222,35 @@ mod tests {
             },
             Transform::Crop,
         ];
-        let [x, y] = sample(&transforms, 64, 64, &mut stream(0))
+        let [x, y] = sample(&transforms, SQUARE, SQUARE, &mut stream(0))
             .map
             .apply([10.0, 0.0]);
         assert!(
             (x - 0.0).abs() < 1e-12 && (y - 8.0).abs() < 1e-12,
             "({x}, {y})"
         );
+    }
+
+    /// Each side of a rectangle has a frame of its own, and the longer one decides how large it is seen.
+    #[test]
+    fn a_rectangle_is_seen_whole_in_any_view() {
+        let wide = Size {
+            height: 32,
+            width: 96,
+        };
+        let seen =
+            |transforms: &[Transform], view| sample(transforms, wide, view, &mut stream(0)).map;
+        assert_eq!(seen(&[], wide), PlaneMap::IDENTITY);
+        assert_eq!(seen(&[], SQUARE).apply([32.0, 10.0]), [48.0, 15.0]);
+        let tall = Size {
+            height: 96,
+            width: 32,
+        };
+        assert_eq!(seen(&[], tall).apply([16.0, 16.0]), [48.0, 48.0]);
+        let pad = Transform::Pad {
+            pixels: 16,
+            fill: Padding::Grey,
+        };
+        assert_eq!(seen(&[pad], wide).apply([12.0, 4.0]), [24.0, 8.0]);
     }
 }

@@ -5,26 +5,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each top-level module may use, from the bottom up (src/ARCHITECTURE.md draws it).
-const ALLOWED: [(&str, &[&str]); 19] = [
+const ALLOWED: [(&str, &[&str]); 20] = [
     ("error", &[]),
     ("seed", &[]),
+    ("size", &["error"]),
     ("device", &["error"]),
     ("backend", &["error"]),
     ("input", &["error"]),
     ("ops", &["error", "backend"]),
-    ("encoder", &["error", "backend", "ops"]),
-    ("param", &["error", "seed", "backend", "ops"]),
-    ("transform", &["seed", "ops"]),
+    ("encoder", &["error", "size", "backend", "ops"]),
+    ("param", &["error", "seed", "size", "backend", "ops"]),
+    ("transform", &["seed", "size", "ops"]),
     ("model", &["error", "input", "backend", "ops", "encoder"]),
     (
         "objective",
-        &["error", "input", "backend", "encoder", "model"],
+        &["error", "size", "input", "backend", "encoder", "model"],
     ),
     (
         "ascent",
         &[
             "error",
             "seed",
+            "size",
             "device",
             "backend",
             "ops",
@@ -39,10 +41,11 @@ const ALLOWED: [(&str, &[&str]); 19] = [
         "encode",
         &["error", "backend", "input", "encoder", "model", "objective"],
     ),
-    ("output", &["error", "input", "ascent"]),
+    ("output", &["error", "size", "input", "ascent"]),
     (
         "recipe",
         &[
+            "size",
             "input",
             "error",
             "seed",
@@ -63,6 +66,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     (
         "atlas",
         &[
+            "size",
             "error",
             "input",
             "device",
@@ -81,6 +85,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     (
         "cli",
         &[
+            "size",
             "atlas",
             "transform",
             "error",

@@ -11,6 +11,7 @@ use percept::model::{Model, Options};
 use percept::objective::{Bound, Objective, Term, Text};
 use percept::param::Basis;
 use percept::seed::Key;
+use percept::size::Size;
 use percept::transform::preset::{NAMES, preset};
 
 static MINI: LazyLock<Model> = LazyLock::new(|| Model::load("mini", Options::default()).unwrap());
@@ -25,7 +26,7 @@ static DEAD: LazyLock<String> = LazyLock::new(|| {
 fn settings(steps: usize) -> Settings {
     Settings {
         basis: Basis::Fourier { decay: 1.0 },
-        size: 64,
+        size: Size::square(64),
         steps,
         learning_rate: 0.05,
         preset: String::new(),
@@ -119,7 +120,7 @@ fn every_preset_and_basis_climbs_at_any_size() {
             let preset = preset(name).unwrap();
             let settings = Settings {
                 basis,
-                size,
+                size: Size::square(size),
                 transforms: preset.transforms,
                 ..settings(12)
             };

@@ -15,6 +15,7 @@ use percept::model::{Model, Options};
 use percept::objective::{Bound, Objective};
 use percept::param::{Basis, Parameterisation};
 use percept::seed::{Key, Purpose};
+use percept::size::Size;
 use tempfile::TempDir;
 
 use crate::common::{SHORT, files, fixture, json, refused, success};
@@ -62,7 +63,7 @@ impl Visit for At<'_> {
 
     fn visit<T: Real>(self, program: &Program<Cpu<T>>) -> Found {
         let encoder = &self.model.encoder;
-        let side = self.x.dim(2).unwrap();
+        let side = Size::of(self.x).unwrap();
         let input = Field::<T>::from_planes(self.x).unwrap();
         let taps = self.bound.taps();
         let run = program.run(input, taps).unwrap();
@@ -205,7 +206,7 @@ fn a_step_adds_facets_on_its_way_back() {
     let objective: Objective = spelling.parse().unwrap();
     let (side, basis) = (mini.encoder.resolution(), Basis::Pixel);
     let settings = Settings {
-        size: side,
+        size: Size::square(side),
         steps: 1,
         learning_rate: 0.05,
         preset: String::new(),
@@ -217,10 +218,10 @@ fn a_step_adds_facets_on_its_way_back() {
     let key = Key::new(0, "facet", 0);
     let job = Job::new(&objective, &mini, key.clone()).unwrap();
     let rendered = ascend(&mini, &settings, &[job], &()).remove(0).unwrap();
-    let parameterisation = Parameterisation::new(basis, side);
+    let parameterisation = Parameterisation::new(basis, settings.size);
     let mut stream = key.stream(Purpose::Initial, 0);
     let numbers = parameterisation.initial(&mut stream, DType::F64).unwrap();
-    let image = parameterisation.image(&numbers).unwrap();
+    let (image, _) = parameterisation.forward(&numbers).unwrap();
     let normalisation = mini.conventions.normalisation.value;
     let of_channels = |values: [f32; 3]| {
         let values = values.map(f64::from);

@@ -6,6 +6,7 @@ use percept::ascent::{Job, Rendered, Settings, ascend};
 use percept::model::{Model, Options};
 use percept::param::Basis;
 use percept::seed::Key;
+use percept::size::Size;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -15,7 +16,7 @@ const SPREAD: &str = "117 - 2*diversity(layer3)";
 
 fn climb(model: &Model, objective: &str, pictures: u32) -> Vec<Rendered> {
     let settings = Settings {
-        size: 32,
+        size: Size::square(32),
         steps: 12,
         learning_rate: 0.05,
         preset: String::new(),

@@ -4,6 +4,7 @@ mod architecture;
 mod ascent;
 mod atlas;
 mod bad_input;
+mod canvases;
 mod common;
 mod configs;
 mod convolutions;

@@ -12,6 +12,7 @@ use percept::device::Dtype;
 use percept::model::{Model, Options};
 use percept::param::Basis;
 use percept::seed::Key;
+use percept::size::Size;
 use percept::transform::preset::lucid;
 
 use crate::networks::{Network, RN50, RN50X4, SMALL_RESNET, SMALL_VIT, VIT_B_32, random};
@@ -20,7 +21,7 @@ use crate::rates::{Clock, Rates};
 fn settings(size: usize, steps: usize) -> Settings {
     Settings {
         basis: Basis::Fourier { decay: 1.0 },
-        size,
+        size: Size::square(size),
         steps,
         learning_rate: 0.05,
         preset: String::new(),

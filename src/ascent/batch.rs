@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::param::Parameterisation;
 use crate::seed::Purpose;
+use crate::size::Size;
 
 /// Groups of images that climb together; all read the same taps.
 pub struct Batch<'a, E: StepEngine> {
@@ -34,8 +35,8 @@ struct Work<'a, E: StepEngine> {
     device: &'a E::Device,
     program: &'a Program<E>,
     objectives: Objectives<'a>,
-    /// Side of the canvas in pixels.
-    canvas: usize,
+    /// The size of the canvas.
+    canvas: Size,
     parameterisation: E::Parameterisation,
     warp: E::Warp,
     terms: Vec<E::Terms>,
@@ -61,7 +62,7 @@ impl<'a, E: StepEngine> Batch<'a, E> {
         let encoder = &model.encoder;
         let taps = jobs.first().map_or(&[][..], |job| job.objective.taps());
         let viewport = Viewport::new(model, settings.size, taps);
-        let objectives = Objectives::of_groups(encoder, jobs, viewport.side());
+        let objectives = Objectives::of_groups(encoder, jobs, viewport.size());
         let climbers: Vec<Climber> = jobs
             .iter()
             .flat_map(|job| job.keys.iter().map(|key| Climber::new(job, key)))
@@ -221,17 +222,17 @@ impl<E: StepEngine> Work<'_, E> {
     /// Image, warp, encoder, evaluation, and all the way back to the free numbers.
     fn step(&mut self, rules: Rules) -> Result<()> {
         let images = self.objectives.bound.len();
-        let canvas = E::canvas(&self.parameterisation, &self.numbers, images)?;
+        let (canvas, saved) = E::canvas(&self.parameterisation, &self.numbers, images)?;
         let mut gradient = match self.terms.is_empty() {
             true => E::zeros(self.device, &canvas)?,
             false => self.gradient_of_units(&canvas, rules)?,
         };
         E::note_gradient(&mut self.ledger, &gradient)?;
         if let Some(terms) = &self.on_canvas {
-            let canvas = (&canvas, self.canvas);
+            let canvas = (&*canvas, self.canvas);
             E::read_canvas(terms, canvas, &mut gradient, &mut self.ledger)?;
         }
-        let gradient = E::canvas_pullback(&self.parameterisation, &canvas, &gradient, images)?;
+        let gradient = E::canvas_pullback(&self.parameterisation, &saved, &gradient, images)?;
         E::ascend(
             &mut self.optimiser,
             &mut self.numbers,
@@ -242,8 +243,8 @@ impl<E: StepEngine> Work<'_, E> {
 
     /// The gradient of what reads the encoder, on the canvas.
     fn gradient_of_units(&mut self, canvas: &E::Numbers, rules: Rules) -> Result<E::Numbers> {
-        let (side, taps) = (self.canvas, &self.objectives.taps);
-        let input = E::view(&self.warp, canvas, side)?;
+        let (size, taps) = (self.canvas, &self.objectives.taps);
+        let input = E::view(&self.warp, canvas, size)?;
         E::note_view(&mut self.ledger, &self.warp, canvas);
         let run = self.program.run(input, taps)?;
         let mut cotangents = Vec::with_capacity(taps.len());
@@ -254,7 +255,7 @@ impl<E: StepEngine> Work<'_, E> {
         }
         self.add_on_the_way(&run, &mut cotangents, rules)?;
         let dx = self.program.pullback(&run, cotangents, rules)?;
-        E::view_pullback(&self.warp, &dx, side, &self.ledger)
+        E::view_pullback(&self.warp, &dx, size, &self.ledger)
     }
 
     /// Adds what the terms on the way back make of the others' cotangent. A pullback is linear in its cotangents: what
@@ -286,7 +287,7 @@ impl<E: StepEngine> Work<'_, E> {
 
     fn pictures(&self) -> Result<Vec<candle_core::Tensor>> {
         let images = self.objectives.bound.len();
-        let canvas = E::canvas(&self.parameterisation, &self.numbers, images)?;
+        let (canvas, _) = E::canvas(&self.parameterisation, &self.numbers, images)?;
         E::pictures(&canvas, self.canvas)
     }
 }

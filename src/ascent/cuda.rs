@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::objective::Bound;
 use crate::param::Parameterisation;
+use crate::size::Size;
 
 /// A model on a device.
 pub struct GpuModel<'a> {
@@ -112,8 +113,8 @@ impl<'a> GpuModel<'a> {
             .flat_map(|job| job.keys.iter().map(move |_| job));
         for (job, result) in of_images.zip(results) {
             let Ok(rendered) = result else { continue };
-            let side = rendered.image.dim(2)?;
-            let group = (side, rendered.steps_done, job.objective.taps());
+            let size = Size::of(&rendered.image)?;
+            let group = (size, rendered.steps_done, job.objective.taps());
             found.push((group, (job.objective.clone(), rendered)));
         }
         for ((_, steps, _), members) in grouped(found) {

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::objective::{Activity, Bound, Styles};
 use crate::ops::warp::Warp;
 use crate::param::Parameterisation;
+use crate::size::Size;
 
 /// What the images of a batch climb.
 pub struct Objectives<'a> {
@@ -31,25 +32,25 @@ pub struct Objectives<'a> {
     pub groups: Vec<Range<usize>>,
     /// The taps that they read.
     pub taps: Vec<TapId>,
-    /// Side of the encoder's input in pixels.
-    pub side: usize,
+    /// The size of the encoder's input.
+    pub input: Size,
 }
 
 impl<'a> Objectives<'a> {
-    /// Objectives that read the same taps, each of an image by itself, for an input of `side` pixels.
-    pub fn new(encoder: &'a Encoder, bound: Vec<Arc<Bound>>, side: usize) -> Self {
+    /// Objectives that read the same taps, each of an image by itself, for an input of this size.
+    pub fn new(encoder: &'a Encoder, bound: Vec<Arc<Bound>>, input: Size) -> Self {
         let taps = bound.first().map(|objective| objective.taps().to_vec());
         Self {
             encoder,
             groups: (0..bound.len()).map(|image| image..image + 1).collect(),
             bound,
             taps: taps.unwrap_or_default(),
-            side,
+            input,
         }
     }
 
-    /// The objectives of jobs that read the same taps, for an input of `side` pixels.
-    pub fn of_groups(encoder: &'a Encoder, jobs: &[&Job], side: usize) -> Self {
+    /// The objectives of jobs that read the same taps, for an input of this size.
+    pub fn of_groups(encoder: &'a Encoder, jobs: &[&Job], input: Size) -> Self {
         let mut bound = Vec::new();
         let mut groups = Vec::with_capacity(jobs.len());
         for job in jobs {
@@ -59,7 +60,7 @@ impl<'a> Objectives<'a> {
         }
         Self {
             groups,
-            ..Self::new(encoder, bound, side)
+            ..Self::new(encoder, bound, input)
         }
     }
 
@@ -67,7 +68,7 @@ impl<'a> Objectives<'a> {
     pub fn styles(&self, tap: TapId) -> Vec<Option<Styles>> {
         let bound = self.bound.iter();
         bound
-            .map(|objective| objective.styles(self.encoder, tap, self.side))
+            .map(|objective| objective.styles(self.encoder, tap, self.input))
             .collect()
     }
 
@@ -89,6 +90,8 @@ pub trait StepEngine: Engine {
     type Numbers;
     /// From free numbers to RGB planes.
     type Parameterisation;
+    /// What the parameterisation's pullback needs of its forward pass.
+    type SavedCanvas;
     /// From RGB planes to the encoder's input.
     type Warp;
     /// The terms of all images that act at one tap.
@@ -114,20 +117,20 @@ pub trait StepEngine: Engine {
     /// The numbers of images `(1, ...)` of equal shapes, put together.
     fn numbers(device: &Self::Device, images: &[Tensor]) -> Result<Self::Numbers>;
 
-    /// RGB planes of squares as `(1, 3, side, side)` each.
-    fn pictures(planes: &Self::Numbers, side: usize) -> Result<Vec<Tensor>>;
+    /// RGB planes of this size as `(1, 3, h, w)` each.
+    fn pictures(planes: &Self::Numbers, size: Size) -> Result<Vec<Tensor>>;
 
-    /// RGB planes `(n, 3, side, side)` in (0, 1) from free numbers.
+    /// RGB planes `(n, 3, h, w)` in (0, 1) from free numbers, and what the way back needs.
     fn canvas(
         parameterisation: &Self::Parameterisation,
         numbers: &Self::Numbers,
         images: usize,
-    ) -> Result<Self::Numbers>;
+    ) -> Result<(Arc<Self::Numbers>, Self::SavedCanvas)>;
 
-    /// The cotangent of the free numbers from the planes and their cotangent.
+    /// The cotangent of the free numbers from that of the planes.
     fn canvas_pullback(
         parameterisation: &Self::Parameterisation,
-        canvas: &Self::Numbers,
+        saved: &Self::SavedCanvas,
         cotangent: &Self::Numbers,
         images: usize,
     ) -> Result<Self::Numbers>;
@@ -138,14 +141,14 @@ pub trait StepEngine: Engine {
     /// Another warp of as many images in its place.
     fn set_warp(drawn: &mut Self::Warp, warp: &Warp) -> Result<()>;
 
-    /// The encoder's input `(n, side, side, 3)` for square planes of `canvas` pixels.
-    fn view(warp: &Self::Warp, planes: &Self::Numbers, canvas: usize) -> Result<Self::Field>;
+    /// The encoder's input `(n, height, width, 3)` for planes of the size `canvas`.
+    fn view(warp: &Self::Warp, planes: &Self::Numbers, canvas: Size) -> Result<Self::Field>;
 
-    /// The cotangent of square planes of `canvas` pixels from that of the encoder's input.
+    /// The cotangent of planes of the size `canvas` from that of the encoder's input.
     fn view_pullback(
         warp: &Self::Warp,
         dx: &Self::Field,
-        canvas: usize,
+        canvas: Size,
         ledger: &Self::Ledger,
     ) -> Result<Self::Numbers>;
 
@@ -212,10 +215,10 @@ pub trait StepEngine: Engine {
     /// Notes the norm of each image's gradient before the terms on the canvas are added.
     fn note_gradient(ledger: &mut Self::Ledger, gradient: &Self::Numbers) -> Result<()>;
 
-    /// Adds the gradients of the terms on square canvases; their values and the norms with them are noted.
+    /// Adds the gradients of the terms on canvases of this size; their values and the norms with them are noted.
     fn read_canvas(
         terms: &Self::OnCanvas,
-        canvas: (&Self::Numbers, usize),
+        canvas: (&Self::Numbers, Size),
         gradient: &mut Self::Numbers,
         ledger: &mut Self::Ledger,
     ) -> Result<()>;

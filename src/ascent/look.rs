@@ -10,8 +10,9 @@ use crate::encoder::program::Program;
 use crate::error::Result;
 use crate::objective::Activity;
 use crate::ops::warp::Sampling;
+use crate::size::Size;
 
-/// Looks at pictures `(1, 3, side, side)` of equal size under each of the samplings: the objectives' values, one list
+/// Looks at pictures `(1, 3, h, w)` of equal size under each of the samplings: the objectives' values, one list
 /// a picture, without the terms on the canvas; and what the first look does to their units.
 ///
 /// # Errors
@@ -28,8 +29,8 @@ pub fn look<E: StepEngine>(
     let terms = objectives.terms::<E>(device)?;
     let mut activities = vec![Activity::default(); pictures.len()];
     let mut values = vec![Vec::with_capacity(samplings.len()); pictures.len()];
-    let side = match pictures.first() {
-        Some(picture) => picture.dim(2)?,
+    let size = match pictures.first() {
+        Some(picture) => Size::of(picture)?,
         None => return Ok(Vec::new()),
     };
     for (index, sampling) in samplings.iter().enumerate() {
@@ -37,7 +38,7 @@ pub fn look<E: StepEngine>(
         let mut sums = vec![0.0; pictures.len()];
         if !terms.is_empty() {
             let warp = viewport.warps(vec![*sampling; pictures.len()]);
-            let input = E::view(&E::warp(device, &warp)?, &planes, side)?;
+            let input = E::view(&E::warp(device, &warp)?, &planes, size)?;
             let run = program.run(input, &objectives.taps)?;
             for (&tap, terms) in objectives.taps.iter().zip(&terms) {
                 let activation = run.activation(tap).ok_or_else(missing)?;

@@ -29,7 +29,7 @@ impl Plan {
             sample(
                 &settings.transforms,
                 settings.size,
-                viewport.side(),
+                viewport.size(),
                 &mut stream,
             )
         };

@@ -11,6 +11,7 @@ use crate::error::{Result, bail};
 use crate::model::Model;
 use crate::model::statistics::Statistics;
 use crate::objective::UnitRead;
+use crate::size::Size;
 pub use seen::Seen;
 pub use seen::see;
 use seen::see_here;
@@ -142,7 +143,7 @@ impl<'a> Judge<'a> {
         let unit = objective.first_unit();
         let (selectivity, response) = match unit {
             Some(unit) => {
-                let usual = self.usual.statistics(unit, image.dim(2)?, watch)?;
+                let usual = self.usual.statistics(unit, Size::of(&image)?, watch)?;
                 stand(unit, &activity.channels, &usual)
             }
             None => (None, Vec::new()),

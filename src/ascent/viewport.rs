@@ -4,35 +4,36 @@ use crate::encoder::tap::TapId;
 use crate::model::Model;
 use crate::model::preprocess::Normalisation;
 use crate::ops::warp::{Sampling, Warp};
+use crate::size::Size;
 
-/// The encoder's square input for a canvas, with the model's normalisation.
+/// The encoder's input for a canvas, with the model's normalisation.
 #[derive(Debug, Clone)]
 pub struct Viewport {
-    side: usize,
+    size: Size,
     mean: [f64; 3],
     deviation: [f64; 3],
 }
 
 impl Viewport {
-    /// For a canvas of `canvas x canvas` pixels when `taps` are read.
-    pub fn new(model: &Model, canvas: usize, taps: &[TapId]) -> Self {
+    /// For a canvas of this size when `taps` are read.
+    pub fn new(model: &Model, canvas: Size, taps: &[TapId]) -> Self {
         let Normalisation { mean, deviation } = model.conventions.normalisation.value;
         Self {
-            side: model.encoder.view(canvas, taps),
+            size: model.encoder.view(canvas, taps),
             mean: mean.map(f64::from),
             deviation: deviation.map(f64::from),
         }
     }
 
-    /// The side of the encoder's input.
-    pub fn side(&self) -> usize {
-        self.side
+    /// The size of the encoder's input.
+    pub fn size(&self) -> Size {
+        self.size
     }
 
     /// The warp of a batch, of as many images as samplings.
     pub fn warps(&self, samplings: Vec<Sampling>) -> Warp {
         Warp {
-            size: (self.side, self.side),
+            size: (self.size.height, self.size.width),
             samplings,
             mean: self.mean,
             deviation: self.deviation,

@@ -274,6 +274,7 @@ fn named_values(object: &impl Serialize) -> Result<Vec<(String, String)>> {
 mod tests {
     use super::*;
     use crate::model::Options;
+    use crate::size::Size;
 
     fn plan(model: &Model, request: Request) -> Plan {
         Plan::new(&request, model).unwrap()
@@ -320,7 +321,7 @@ mod tests {
             (
                 Request {
                     seed: Some(3),
-                    size: Some(48),
+                    size: Some(Size::square(48)),
                     ..Request::default()
                 },
                 "seed was 0, and is now 3; size was ",

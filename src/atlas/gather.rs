@@ -110,7 +110,7 @@ fn record(folder: &Folder, items: &[&Item]) -> Result<Record> {
             seed: recipe.seed,
             file: format!("pictures/{item}.png"),
             sha256: picture.sha256,
-            width: picture.canvas as u32 * picture.scale,
+            width: picture.canvas.width as u32 * picture.scale,
             quality,
         });
     }

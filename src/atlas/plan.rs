@@ -13,6 +13,7 @@ use crate::input::sha256;
 use crate::model::Model;
 use crate::objective::{Objective, Position, Term, Unit};
 use crate::recipe::{Recipe, Request};
+use crate::size::Size;
 
 /// The version of the layout of an atlas.
 pub const SCHEMA: u32 = 1;
@@ -84,6 +85,7 @@ impl Plan {
             if recipe.variant > 0 {
                 continue;
             }
+            check_size(recipe.ascent.size)?;
             let (tap, channel) = whole_channel(&recipe.objective)?;
             if !taken.insert((tap.to_owned(), channel)) {
                 bail!(Request, "{tap}:{channel} is asked for twice");
@@ -207,6 +209,19 @@ impl Plan {
 
 fn unwritable(source: serde_json::Error) -> Error {
     Error::new(Kind::Input, "cannot write the plan as JSON").caused_by(source)
+}
+
+/// # Errors
+/// When pictures are not as the tiles of the site are.
+fn check_size(size: Size) -> Result<()> {
+    if !size.is_square() {
+        bail!(
+            Request,
+            "an atlas shows its pictures as squares, and {size} is none: give --size one number, such as {}",
+            size.longest()
+        );
+    }
+    Ok(())
 }
 
 /// The tap and the channel of an objective that is a unit's mean, with or without penalties.

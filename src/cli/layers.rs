@@ -7,6 +7,7 @@ use super::options::{ModelArgs, ThreadArgs, json, say};
 use crate::error::{Result, printable};
 use crate::model::Model;
 use crate::model::conventions::{Conventions, Source};
+use crate::size::Size;
 
 /// List a model's taps: the places whose units can be rendered
 ///
@@ -61,7 +62,7 @@ impl Layers {
         let default = model.encoder.default_tap();
         let taps = model.encoder.taps();
         let taps = taps.iter().enumerate().map(|(index, tap)| {
-            let (rows, columns) = tap.grid(model.encoder.resolution());
+            let (rows, columns) = tap.grid(Size::square(model.encoder.resolution()));
             Row {
                 tap: &tap.name,
                 units: tap.channels,

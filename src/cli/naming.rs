@@ -8,6 +8,7 @@ use crate::input::sha256;
 use crate::model::spec::{HubModel, WEIGHT_EXTENSIONS, known};
 use crate::param::Basis;
 use crate::recipe::{DEFAULT_PRESET, ModelEntry, Recipe};
+use crate::size::Size;
 use crate::transform::preset::preset;
 
 /// Bytes of a model's name and of an objective that a file name repeats; a longer one ends in a digest. File
@@ -101,7 +102,7 @@ fn file_name(recipe: &Recipe, resolution: usize) -> String {
     if recipe.ascent.preset != DEFAULT_PRESET {
         parts.push(plain(&recipe.ascent.preset));
     }
-    if recipe.ascent.size != resolution {
+    if recipe.ascent.size != Size::square(resolution) {
         parts.push(format!("{}px", recipe.ascent.size));
     }
     if default

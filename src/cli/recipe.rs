@@ -5,7 +5,8 @@ use clap::Args;
 use super::options::DeviceArgs;
 use crate::device::{Device, Dtype};
 use crate::param::Basis;
-use crate::recipe::{Request, parse_size};
+use crate::recipe::Request;
+use crate::size::Size;
 
 #[derive(Debug, Args)]
 pub struct RecipeArgs {
@@ -13,14 +14,16 @@ pub struct RecipeArgs {
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
 
-    /// Side of the canvas in pixels; the model's input size by default. It is no way to a larger PNG: --scale is
+    /// Size of the canvas in pixels, one number for a square or WIDTHxHEIGHT; the model's input size by default. It is
+    /// no way to a larger PNG: --scale is
     ///
     /// A ResNet's taps before the embedding see the canvas as it is: on a larger one the unit has more positions, and
     /// what it answers to is drawn at the size that it has in the model's input, over and over: with 224 pixels the
     /// embedded model's pictures become wallpaper. Memory grows with the area. A ViT, and any embedding, sees the
-    /// canvas at the model's input size, sampled without smoothing.
-    #[arg(long, value_name = "PIXELS", value_parser = parse_size)]
-    size: Option<usize>,
+    /// canvas at the model's input size, sampled without smoothing; one that is no square is seen whole, with what the
+    /// transforms pad with around it.
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<Size>,
 
     /// Root of all randomness; 0 by default
     #[arg(long, value_name = "N")]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::size::Size;
+
 /// The number of a tap within its encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TapId(pub usize);
@@ -48,10 +50,10 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Rows and columns of the activation for a square input of `side` pixels.
-    pub fn grid(&self, side: usize) -> (usize, usize) {
+    /// Rows and columns of the activation for an input of this size.
+    pub fn grid(&self, input: Size) -> (usize, usize) {
         match self.layout {
-            Layout::Map { stride } => (side / stride, side / stride),
+            Layout::Map { stride } => (input.height / stride, input.width / stride),
             Layout::Tokens { grid } => (grid, grid),
             Layout::Vector => (1, 1),
         }

@@ -17,6 +17,7 @@ use crate::encoder::tap::{Tap, TapId};
 use crate::encoder::{AnyField, Encoder, Pass};
 use crate::error::{Result, bail};
 use crate::model::Model;
+use crate::size::Size;
 
 /// An objective that can be evaluated.
 #[derive(Debug, Clone)]
@@ -60,12 +61,12 @@ impl Bound {
         Ok(bound)
     }
 
-    /// Checks that every position lies within its tap's grid when the canvas has `size` pixels.
+    /// Checks that every position lies within its tap's grid on a canvas of this size.
     ///
     /// # Errors
     /// When one does not.
-    pub fn check_positions(&self, encoder: &Encoder, size: usize) -> Result<()> {
-        let view = encoder.view(size, &self.taps);
+    pub fn check_positions(&self, encoder: &Encoder, canvas: Size) -> Result<()> {
+        let view = encoder.view(canvas, &self.taps);
         for &id in &self.taps {
             let tap = encoder.tap(id);
             for (_, term) in self.at(id) {
@@ -116,8 +117,8 @@ impl Bound {
         Ok(())
     }
 
-    /// The facets at a tap, weighted and summed, for an encoder's input of `side` pixels; none of none.
-    pub fn styles(&self, encoder: &Encoder, id: TapId, side: usize) -> Option<Styles> {
+    /// The facets at a tap, weighted and summed, for an encoder's input of that size; none of none.
+    pub fn styles(&self, encoder: &Encoder, id: TapId, input: Size) -> Option<Styles> {
         let tap = encoder.tap(id);
         let facets = self.terms.iter().filter_map(|(weight, place)| match place {
             Place::OnTheWay(own, facet) if *own == id => Some((*weight, facet)),
@@ -125,7 +126,7 @@ impl Bound {
                 None
             }
         });
-        Styles::of(facets, Positions::on(tap, tap.grid(side)), tap)
+        Styles::of(facets, Positions::on(tap, tap.grid(input)), tap)
     }
 
     /// The terms that act at a tap, with their weights.

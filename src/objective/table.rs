@@ -7,6 +7,7 @@ use crate::encoder::Encoder;
 use crate::encoder::positions::Positions;
 use crate::encoder::tap::TapId;
 use crate::error::Result;
+use crate::size::Size;
 
 /// Which term of `kernels/reduce.cu`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,13 +49,13 @@ pub struct Table {
 }
 
 impl Table {
-    /// The terms at a tap of each image's objective, for an encoder's input of `side` pixels.
+    /// The terms at a tap of each image's objective, for an encoder's input of this size.
     ///
     /// # Errors
     /// When a position lies outside the tap's grid.
-    pub fn new(encoder: &Encoder, id: TapId, side: usize, objectives: &[&Bound]) -> Result<Self> {
+    pub fn new(encoder: &Encoder, id: TapId, input: Size, objectives: &[&Bound]) -> Result<Self> {
         let tap = encoder.tap(id);
-        let positions = Positions::on(tap, tap.grid(side));
+        let positions = Positions::on(tap, tap.grid(input));
         let mut table = Self {
             starts: vec![0],
             ..Self::default()

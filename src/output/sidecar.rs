@@ -11,6 +11,7 @@ use crate::ascent::Trace;
 use crate::ascent::quality::Quality;
 use crate::error::{Error, Kind, Result, bail};
 use crate::input::sha256;
+use crate::size::Size;
 
 /// The version of the sidecar's layout.
 pub const SCHEMA: u32 = 1;
@@ -66,8 +67,8 @@ pub struct PictureEntry {
     pub sha256: String,
     /// The step after which it was made.
     pub step: usize,
-    /// Side of the canvas in pixels.
-    pub canvas: usize,
+    /// The size of the canvas.
+    pub canvas: Size,
     /// How many times it was enlarged.
     pub scale: u32,
     /// With which filter.

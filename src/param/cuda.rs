@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Parameterisation;
+use super::{Parameterisation, Planes};
 use crate::backend::cuda::{Array, Gpu};
 use crate::error::Result;
 use crate::ops::colour::cuda::GpuColours;
@@ -11,8 +11,19 @@ use crate::ops::fourier::cuda::GpuSynthesis;
 /// A parameterisation whose constants are in a device's memory.
 pub struct GpuParameterisation {
     pixels: usize,
-    synthesis: Option<GpuSynthesis>,
+    planes: GpuPlanes,
     colours: GpuColours,
+}
+
+/// As [`Planes`].
+enum GpuPlanes {
+    Fourier(GpuSynthesis),
+    Pixel,
+}
+
+/// What the pullback needs of a forward pass.
+pub struct GpuSaved {
+    canvas: Arc<Array<f32>>,
 }
 
 impl Parameterisation {
@@ -21,38 +32,50 @@ impl Parameterisation {
     /// # Errors
     /// When the device's memory is full.
     pub fn upload(&self, gpu: &Arc<Gpu>) -> Result<GpuParameterisation> {
-        let synthesis = self.synthesis.as_ref();
         Ok(GpuParameterisation {
-            pixels: self.side * self.side,
-            synthesis: synthesis.map(|own| own.upload(gpu)).transpose()?,
+            pixels: self.size.pixels(),
+            planes: match &self.planes {
+                Planes::Fourier(synthesis) => GpuPlanes::Fourier(synthesis.upload(gpu)?),
+                Planes::Pixel => GpuPlanes::Pixel,
+            },
             colours: GpuColours::upload(gpu)?,
         })
     }
 }
 
 impl GpuParameterisation {
-    /// RGB planes `(images, 3, side, side)` of the free numbers of as many images.
-    pub fn image(&self, parameters: &Array<f32>, images: usize) -> Result<Array<f32>> {
-        match &self.synthesis {
-            Some(synthesis) => {
-                let t = synthesis.forward(parameters, 3 * images)?;
-                self.colours.forward(&t, images, self.pixels)
+    /// RGB planes `(images, 3, h, w)` of the free numbers of as many images, and what the pullback needs.
+    pub fn forward(
+        &self,
+        numbers: &Array<f32>,
+        images: usize,
+    ) -> Result<(Arc<Array<f32>>, GpuSaved)> {
+        let canvas = match &self.planes {
+            GpuPlanes::Fourier(synthesis) => {
+                let planes = synthesis.forward(numbers, 3 * images)?;
+                self.colours.forward(&planes, images, self.pixels)?
             }
-            None => self.colours.forward(parameters, images, self.pixels),
-        }
+            GpuPlanes::Pixel => self.colours.forward(numbers, images, self.pixels)?,
+        };
+        let canvas = Arc::new(canvas);
+        let saved = GpuSaved {
+            canvas: canvas.clone(),
+        };
+        Ok((canvas, saved))
     }
 
-    /// The cotangent of the free numbers from RGB planes and their cotangent.
+    /// The cotangent of the free numbers from that of the RGB planes.
     pub fn pullback(
         &self,
-        rgb: &Array<f32>,
-        drgb: &Array<f32>,
+        saved: &GpuSaved,
+        cotangent: &Array<f32>,
         images: usize,
     ) -> Result<Array<f32>> {
-        let dt = self.colours.pullback((rgb, drgb), images, self.pixels)?;
-        match &self.synthesis {
-            Some(synthesis) => synthesis.pullback(&dt, 3 * images),
-            None => Ok(dt),
+        let rgb = (&*saved.canvas, cotangent);
+        let planes = self.colours.pullback(rgb, images, self.pixels)?;
+        match &self.planes {
+            GpuPlanes::Fourier(synthesis) => synthesis.pullback(&planes, 3 * images),
+            GpuPlanes::Pixel => Ok(planes),
         }
     }
 }

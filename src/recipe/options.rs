@@ -10,6 +10,7 @@ use crate::model::spec::KNOWN;
 use crate::model::weights::Format;
 use crate::objective::Bound;
 use crate::param::Basis;
+use crate::size::Size;
 use crate::transform::preset::preset;
 
 impl Recipe {
@@ -44,7 +45,7 @@ impl Recipe {
         give(*steps == preset.steps, "--steps", steps.to_string());
         let is_default = *learning_rate == preset.learning_rate;
         give(is_default, "--lr", learning_rate.to_string());
-        let is_default = *size == model.encoder.resolution();
+        let is_default = *size == Size::square(model.encoder.resolution());
         give(is_default, "--size", size.to_string());
         give(self.seed == 0, "--seed", self.seed.to_string());
         if let Basis::Fourier { decay } = basis {

@@ -5,8 +5,8 @@ use crate::error::{Result, bail};
 use crate::param::Basis;
 use crate::transform::Transform;
 
-/// The canvas sizes that make sense: from a few cells of a ResNet's grid to what memory allows.
-const SIZES: std::ops::RangeInclusive<usize> = 16..=4096;
+/// The sides of a canvas that make sense: from a few cells of a ResNet's grid to what memory allows.
+const SIDES: std::ops::RangeInclusive<usize> = 16..=4096;
 
 /// The most steps of an ascent.
 const MOST_STEPS: usize = 1_000_000;
@@ -20,19 +20,6 @@ const MOST_TOGETHER: u32 = 64;
 /// The largest side of a PNG.
 const LARGEST_PICTURE: usize = 8192;
 
-/// A canvas' side, as it is typed.
-///
-/// # Errors
-/// When it is no number of pixels: says what can be given.
-pub fn parse_size(text: &str) -> std::result::Result<usize, String> {
-    text.parse().map_err(|_| {
-        let (least, most) = SIZES.into_inner();
-        format!(
-            "a canvas is a square: give one number of pixels from {least} to {most}, such as 128"
-        )
-    })
-}
-
 /// What was typed and what was read alike.
 ///
 /// # Errors
@@ -44,12 +31,12 @@ pub fn check(ascent: &Settings, scale: u32) -> Result<()> {
         learning_rate: rate,
         ..
     } = *ascent;
-    if !SIZES.contains(&size) {
+    if !(SIDES.contains(&size.height) && SIDES.contains(&size.width)) {
         bail!(
             Request,
-            "a canvas of {size} pixels is out of range: give --size from {} to {}",
-            SIZES.start(),
-            SIZES.end()
+            "a canvas of {size} pixels is out of range: give --size from {} to {} on each side",
+            SIDES.start(),
+            SIDES.end()
         );
     }
     if !(1..=MOST_STEPS).contains(&steps) {
@@ -64,11 +51,11 @@ pub fn check(ascent: &Settings, scale: u32) -> Result<()> {
             "a step length of {rate} cannot climb: give --lr a positive number such as 0.05"
         );
     }
-    if scale == 0 || size.saturating_mul(scale as usize) > LARGEST_PICTURE {
+    if scale == 0 || size.longest().saturating_mul(scale as usize) > LARGEST_PICTURE {
         bail!(
             Request,
             "enlarging {size} pixels {scale} times is out of range: give --scale from 1 to {}",
-            LARGEST_PICTURE / size
+            LARGEST_PICTURE / size.longest()
         );
     }
     if let Basis::Fourier { decay } = ascent.basis
@@ -126,7 +113,7 @@ pub fn check_together(variants: u32) -> Result<()> {
 /// # Errors
 /// When a transform of a recipe that was read is out of range.
 fn check_transform(transform: &Transform) -> Result<()> {
-    let largest = *SIZES.end() as u32;
+    let largest = *SIDES.end() as u32;
     let fits = match transform {
         Transform::Pad { pixels, .. } | Transform::Jitter { pixels } => *pixels <= largest,
         Transform::Scale { factors } => {

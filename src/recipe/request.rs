@@ -8,6 +8,7 @@ use crate::model::Model;
 use crate::model::hint::instead;
 use crate::objective::{Bound, Objective, parse_units};
 use crate::param::Basis;
+use crate::size::Size;
 use crate::transform::preset::{self, Preset, preset};
 
 /// The preset that is used when none is named.
@@ -19,12 +20,12 @@ const REDIRECT_STEPS: usize = 16;
 /// The most pictures of one command.
 const MOST_PICTURES: usize = 100_000;
 
-/// The side that a picture is enlarged to at least.
+/// What the longer side of a picture is enlarged to at least.
 const SMALLEST_PICTURE: usize = 256;
 
-/// The factor that brings a canvas to 256 pixels or more.
-pub(super) fn default_scale(canvas: usize) -> u32 {
-    SMALLEST_PICTURE.div_ceil(canvas.max(1)) as u32
+/// The factor that brings a canvas' longer side to 256 pixels or more.
+pub(super) fn default_scale(canvas: Size) -> u32 {
+    SMALLEST_PICTURE.div_ceil(canvas.longest().max(1)) as u32
 }
 
 /// For how many steps ReLUs are redirected where nothing else is asked for.
@@ -50,8 +51,8 @@ pub struct Request {
     pub steps: Option<usize>,
     /// Overrules the preset's.
     pub learning_rate: Option<f64>,
-    /// Side of the canvas; the model's input size by default.
-    pub size: Option<usize>,
+    /// The size of the canvas; the model's input size by default.
+    pub size: Option<Size>,
     /// The root of all randomness, 0 by default.
     pub seed: Option<u64>,
     /// Fourier with decay 1 by default.
@@ -132,7 +133,9 @@ impl Request {
     /// How all of it climbs, but for the ReLUs that a unit's tap may want redirected.
     fn ascent(&self, preset: &Preset, model: &Model) -> Settings {
         Settings {
-            size: self.size.unwrap_or(model.encoder.resolution()),
+            size: self
+                .size
+                .unwrap_or(Size::square(model.encoder.resolution())),
             steps: self.steps.unwrap_or(preset.steps),
             learning_rate: self.learning_rate.unwrap_or(preset.learning_rate),
             preset: preset.name.to_owned(),
@@ -179,8 +182,13 @@ mod tests {
     #[test]
     fn a_small_canvas_is_enlarged_to_256_pixels_or_more() {
         assert_eq!(
-            [16, 64, 100, 224, 256, 4096].map(default_scale),
+            [16, 64, 100, 224, 256, 4096].map(|side| default_scale(Size::square(side))),
             [16, 4, 3, 2, 1, 1]
         );
+        let wide = Size {
+            height: 16,
+            width: 128,
+        };
+        assert_eq!(default_scale(wide), 2);
     }
 }

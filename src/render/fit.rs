@@ -47,8 +47,7 @@ impl Renderer<'_> {
         let rooms = self.machine.rooms(&settings, &recipe.job(self.model)?)?;
         let held = recipe.pictures()
             * 3
-            * recipe.ascent.size
-            * recipe.ascent.size
+            * recipe.ascent.size.pixels()
             * NUMBERS_A_VALUE
             * size_of::<f32>();
         let fits = rooms.into_iter().map(|room| match room {

@@ -10,6 +10,7 @@ use percept::device::Dtype;
 use percept::model::{Model, Options};
 use percept::param::Basis;
 use percept::seed::Key;
+use percept::size::Size;
 use percept::transform::preset::preset;
 
 use super::gpu;
@@ -28,7 +29,7 @@ pub fn settings(steps: usize, basis: Basis) -> Settings {
     let preset = preset("lucid").unwrap();
     Settings {
         basis,
-        size: 64,
+        size: Size::square(64),
         steps,
         learning_rate: preset.learning_rate,
         preset: String::new(),
@@ -78,17 +79,28 @@ fn pictures_are_those_of_the_cpu() {
         "deepdream(layer3)",
         &direction,
     ];
-    for (basis, steps, objectives, within) in [
+    let square = Size::square(64);
+    let wide = Size {
+        height: 32,
+        width: 70,
+    };
+    for (basis, size, steps, objectives, within) in [
         (
             DECAY_1,
+            square,
             10,
             &["layer4.0.sum:697", "layer4.0.sum:112", "layer4.0.sum:164"][..],
             1e-3,
         ),
-        (DECAY_1, 3, &objectives, 3e-3),
-        (Basis::Pixel, 2, &objectives, 3e-3),
+        (DECAY_1, square, 3, &objectives, 3e-3),
+        (Basis::Pixel, square, 2, &objectives, 3e-3),
+        (DECAY_1, wide, 2, &objectives, 3e-3),
     ] {
-        let (jobs, settings) = (jobs(&model, objectives), settings(steps, basis));
+        let jobs = jobs(&model, objectives);
+        let settings = Settings {
+            size,
+            ..settings(steps, basis)
+        };
         let here = unwrap(ascend(&model, &settings, &jobs, &()));
         let there = GpuModel::upload(&model, gpu.clone(), Dtype::F32).unwrap();
         let there = unwrap(there.ascend(&settings, &jobs, &()));
@@ -96,7 +108,10 @@ fn pictures_are_those_of_the_cpu() {
             assert_eq!(there.steps_done, steps);
             assert!(distance(&pixels(here), &pixels(there)) < within, "{name}");
             let (step, kept) = &there.checkpoints[0];
-            assert_eq!((*step, kept.dims()), (1, &[1, 3, 64, 64][..]));
+            assert_eq!(
+                (*step, kept.dims()),
+                (1, &[1, 3, size.height, size.width][..])
+            );
             for (which, here, there) in [
                 ("objective", &here.trace.objective, &there.trace.objective),
                 (

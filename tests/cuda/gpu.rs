@@ -16,6 +16,7 @@ use percept::encoder::layer::Rules;
 use percept::model::{Model, Options};
 use percept::param::Basis;
 use percept::seed::Key;
+use percept::size::Size;
 use percept::transform::preset::preset;
 
 use tempfile::TempDir;
@@ -42,7 +43,7 @@ fn settings(size: usize, steps: usize) -> Settings {
     let preset = preset("lucid").unwrap();
     Settings {
         basis: Basis::Fourier { decay: 1.0 },
-        size,
+        size: Size::square(size),
         steps,
         learning_rate: preset.learning_rate,
         preset: String::new(),

@@ -5,6 +5,7 @@ use percept::ascent::{Job, Rendered, Settings, ascend};
 use percept::device::Dtype;
 use percept::model::{Model, Options};
 use percept::seed::Key;
+use percept::size::Size;
 
 use super::ascent::{DECAY_1, settings, unwrap, write_vector};
 use super::gpu;
@@ -29,7 +30,7 @@ fn compare(model: &Model, objectives: [&str; 3]) {
         group(model, second, 2),
     ];
     let settings = Settings {
-        size: model.encoder.resolution(),
+        size: Size::square(model.encoder.resolution()),
         ..settings(3, DECAY_1)
     };
     let gold = unwrap(ascend(model, &settings, &jobs, &()));

@@ -14,6 +14,7 @@ use percept::encoder::tap::TapId;
 use percept::model::{Model, Options};
 use percept::param::Basis;
 use percept::seed::Key;
+use percept::size::Size;
 use percept::transform::Transform;
 use percept::transform::preset::lucid;
 
@@ -92,7 +93,7 @@ fn the_scale_of_cotangents_has_room_on_both_sides() {
 fn settings(steps: usize, transforms: Vec<Transform>) -> Settings {
     Settings {
         basis: Basis::Fourier { decay: 1.0 },
-        size: 64,
+        size: Size::square(64),
         steps,
         learning_rate: 0.05,
         preset: String::new(),

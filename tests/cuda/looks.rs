@@ -9,6 +9,7 @@ use percept::backend::cuda::Gpu;
 use percept::device::Dtype;
 use percept::error::{Error, Kind};
 use percept::model::{Model, Options};
+use percept::size::Size;
 
 use super::ascent::{DECAY_1, jobs, settings, unwrap, write_vector};
 use super::gpu;
@@ -34,7 +35,7 @@ fn assert_close(what: &str, ours: f64, gold: f64, within: f64) {
     assert!(error <= within, "{what}: {ours}, the CPU's {gold}");
 }
 
-fn compare(gpu: &Arc<Gpu>, model: &Model, size: usize, objectives: &[&str]) {
+fn compare(gpu: &Arc<Gpu>, model: &Model, size: Size, objectives: &[&str]) {
     let jobs = jobs(model, objectives);
     let settings = Settings {
         size,
@@ -86,10 +87,21 @@ fn what_a_device_sees_is_what_the_cpu_sees() {
         "layer3:12 + 0.5*layer4.0.sum:40",
         "embedding:5",
     ];
-    compare(&gpu, &mini, 64, &objectives);
+    compare(&gpu, &mini, Size::square(64), &objectives);
+    let wide = Size {
+        height: 32,
+        width: 80,
+    };
+    compare(&gpu, &mini, wide, &objectives);
     let vit = random(SMALL_VIT);
     let tap = &vit.encoder.tap(vit.encoder.default_tap()).name;
     let objectives = [format!("{tap}:3"), format!("{tap}:5@centre")];
     let objectives = [&*objectives[0], &*objectives[1]];
-    compare(&gpu, &vit, vit.encoder.resolution(), &objectives);
+    compare(
+        &gpu,
+        &vit,
+        Size::square(vit.encoder.resolution()),
+        &objectives,
+    );
+    compare(&gpu, &vit, wide, &objectives);
 }

@@ -19,7 +19,8 @@ use crate::encoder::tap::{Tap, TapId};
 use crate::error::{Error, Result};
 use crate::objective::{Activity, Bound, Styles};
 use crate::ops::warp::Warp;
-use crate::param::Parameterisation;
+use crate::param::{Parameterisation, Saved};
+use crate::size::Size;
 
 /// The terms of all images that act at one tap.
 pub struct Terms {
@@ -42,6 +43,7 @@ impl<T: Real> StepEngine for Cpu<T> {
     type Device = ();
     type Numbers = Tensor;
     type Parameterisation = Arc<Parameterisation>;
+    type SavedCanvas = Saved;
     type Warp = Warp;
     type Terms = Terms;
     type OnCanvas = Vec<Arc<Bound>>;
@@ -63,7 +65,7 @@ impl<T: Real> StepEngine for Cpu<T> {
         Ok(numbers.to_dtype(T::DTYPE)?)
     }
 
-    fn pictures(planes: &Tensor, _: usize) -> Result<Vec<Tensor>> {
+    fn pictures(planes: &Tensor, _: Size) -> Result<Vec<Tensor>> {
         match planes.dim(0)? {
             1 => Ok(vec![planes.clone()]),
             images => (0..images)
@@ -76,17 +78,18 @@ impl<T: Real> StepEngine for Cpu<T> {
         parameterisation: &Arc<Parameterisation>,
         numbers: &Tensor,
         _: usize,
-    ) -> Result<Tensor> {
-        parameterisation.image(numbers)
+    ) -> Result<(Arc<Tensor>, Saved)> {
+        let (canvas, saved) = parameterisation.forward(numbers)?;
+        Ok((Arc::new(canvas), saved))
     }
 
     fn canvas_pullback(
         parameterisation: &Arc<Parameterisation>,
-        canvas: &Tensor,
+        saved: &Saved,
         cotangent: &Tensor,
         _: usize,
     ) -> Result<Tensor> {
-        parameterisation.pullback(canvas, cotangent)
+        parameterisation.pullback(saved, cotangent)
     }
 
     fn warp((): &(), warp: &Warp) -> Result<Warp> {
@@ -98,12 +101,12 @@ impl<T: Real> StepEngine for Cpu<T> {
         Ok(())
     }
 
-    fn view(warp: &Warp, planes: &Tensor, _: usize) -> Result<Field<T>> {
+    fn view(warp: &Warp, planes: &Tensor, _: Size) -> Result<Field<T>> {
         Field::from_planes(&warp.forward(planes)?)
     }
 
-    fn view_pullback(warp: &Warp, dx: &Field<T>, canvas: usize, _: &Ledger) -> Result<Tensor> {
-        warp.pullback(&dx.to_planes()?, canvas, canvas)
+    fn view_pullback(warp: &Warp, dx: &Field<T>, canvas: Size, _: &Ledger) -> Result<Tensor> {
+        warp.pullback(&dx.to_planes()?, canvas.height, canvas.width)
     }
 
     fn zeros((): &(), like: &Tensor) -> Result<Tensor> {
@@ -220,7 +223,7 @@ impl<T: Real> StepEngine for Cpu<T> {
 
     fn read_canvas(
         objectives: &Vec<Arc<Bound>>,
-        (canvas, _): (&Tensor, usize),
+        (canvas, _): (&Tensor, Size),
         gradient: &mut Tensor,
         ledger: &mut Ledger,
     ) -> Result<()> {

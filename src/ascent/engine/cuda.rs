@@ -29,7 +29,8 @@ use crate::objective::Activity;
 use crate::ops::warp::Warp;
 use crate::ops::warp::cuda::GpuWarp;
 use crate::param::Parameterisation;
-use crate::param::cuda::GpuParameterisation;
+use crate::param::cuda::{GpuParameterisation, GpuSaved};
+use crate::size::Size;
 use adam::GpuAdam;
 use ledger::Ledger;
 use measure::Penalties;
@@ -40,6 +41,7 @@ impl<T: Float> StepEngine for Cuda<T> {
     type Device = Arc<Gpu>;
     type Numbers = Array<f32>;
     type Parameterisation = GpuParameterisation;
+    type SavedCanvas = GpuSaved;
     type Warp = GpuWarp;
     type Terms = Terms;
     type OnCanvas = Penalties;
@@ -62,28 +64,34 @@ impl<T: Float> StepEngine for Cuda<T> {
         Array::upload(gpu, &numbers)
     }
 
-    fn pictures(planes: &Array<f32>, side: usize) -> Result<Vec<Tensor>> {
+    fn pictures(planes: &Array<f32>, size: Size) -> Result<Vec<Tensor>> {
+        let Size { height, width } = size;
         let planes = planes.download()?;
-        let tensor =
-            |image: &[f32]| Ok(Tensor::from_slice(image, (1, 3, side, side), &Device::Cpu)?);
-        planes.chunks_exact(3 * side * side).map(tensor).collect()
+        let tensor = |image: &[f32]| {
+            Ok(Tensor::from_slice(
+                image,
+                (1, 3, height, width),
+                &Device::Cpu,
+            )?)
+        };
+        planes.chunks_exact(3 * size.pixels()).map(tensor).collect()
     }
 
     fn canvas(
         parameterisation: &GpuParameterisation,
         numbers: &Array<f32>,
         images: usize,
-    ) -> Result<Array<f32>> {
-        parameterisation.image(numbers, images)
+    ) -> Result<(Arc<Array<f32>>, GpuSaved)> {
+        parameterisation.forward(numbers, images)
     }
 
     fn canvas_pullback(
         parameterisation: &GpuParameterisation,
-        canvas: &Array<f32>,
+        saved: &GpuSaved,
         cotangent: &Array<f32>,
         images: usize,
     ) -> Result<Array<f32>> {
-        parameterisation.pullback(canvas, cotangent, images)
+        parameterisation.pullback(saved, cotangent, images)
     }
 
     fn warp(gpu: &Arc<Gpu>, warp: &Warp) -> Result<GpuWarp> {
@@ -94,17 +102,17 @@ impl<T: Float> StepEngine for Cuda<T> {
         drawn.set(warp)
     }
 
-    fn view(warp: &GpuWarp, planes: &Array<f32>, canvas: usize) -> Result<GpuField<T>> {
-        warp.forward(planes, (canvas, canvas))
+    fn view(warp: &GpuWarp, planes: &Array<f32>, canvas: Size) -> Result<GpuField<T>> {
+        warp.forward(planes, (canvas.height, canvas.width))
     }
 
     fn view_pullback(
         warp: &GpuWarp,
         dx: &GpuField<T>,
-        canvas: usize,
+        canvas: Size,
         ledger: &Ledger,
     ) -> Result<Array<f32>> {
-        warp.pullback(dx, &ledger.scales.factors, (canvas, canvas))
+        warp.pullback(dx, &ledger.scales.factors, (canvas.height, canvas.width))
     }
 
     fn zeros(gpu: &Arc<Gpu>, like: &Array<f32>) -> Result<Array<f32>> {
@@ -192,12 +200,12 @@ impl<T: Float> StepEngine for Cuda<T> {
 
     fn read_canvas(
         penalties: &Penalties,
-        (canvas, side): (&Array<f32>, usize),
+        (canvas, size): (&Array<f32>, Size),
         gradient: &mut Array<f32>,
         ledger: &mut Ledger,
     ) -> Result<()> {
         let measured = ledger.measures.of_penalties.as_mut().ok_or_else(missing)?;
-        penalties.add(canvas, gradient, side, &ledger.words, measured)
+        penalties.add(canvas, gradient, size, &ledger.words, measured)
     }
 
     fn ascend(

@@ -18,6 +18,7 @@ use crate::model::Model;
 use crate::objective::{Activity, Bound};
 use crate::ops::warp::Sampling;
 use crate::seed::{Key, Purpose};
+use crate::size::Size;
 use crate::transform::preset::lucid;
 use crate::transform::{Transform, sample};
 
@@ -51,7 +52,7 @@ impl Seen {
     }
 }
 
-/// Looks at RGB images `(1, 3, side, side)` of one size, each with its objective: as they are, and under the fixed
+/// Looks at RGB images `(1, 3, h, w)` of one size, each with its objective: as they are, and under the fixed
 /// transforms of a picture that took so many steps.
 ///
 /// # Errors
@@ -67,10 +68,10 @@ pub fn see<E: StepEngine>(
     let (Some(objective), Some(picture)) = (objectives.first(), pictures.first()) else {
         return Ok(Vec::new());
     };
-    let side = picture.dim(2)?;
-    let viewport = Viewport::new(model, side, objective.taps());
-    let samplings = looks(&viewport, side, steps);
-    let objectives = Objectives::new(&model.encoder, objectives, viewport.side());
+    let canvas = Size::of(picture)?;
+    let viewport = Viewport::new(model, canvas, objective.taps());
+    let samplings = looks(&viewport, canvas, steps);
+    let objectives = Objectives::new(&model.encoder, objectives, viewport.size());
     let seen = look::<E>(on, &objectives, pictures, &viewport, &samplings, watch)?;
     let seen = seen.into_iter().zip(&objectives.bound).zip(pictures);
     seen.map(|(((values, activity), objective), picture)| {
@@ -124,7 +125,7 @@ impl Visit for OnCpu<'_> {
 }
 
 /// How a picture is looked at: as it is, and under the fixed transforms of one that took so many steps.
-fn looks(viewport: &Viewport, canvas: usize, steps: Option<usize>) -> Vec<Sampling> {
+fn looks(viewport: &Viewport, canvas: Size, steps: Option<usize>) -> Vec<Sampling> {
     let transforms = lucid();
     let draws = steps.map_or(0, draws);
     let robust = (0..draws).map(|draw| sampling(viewport, canvas, &transforms, draw));
@@ -132,7 +133,7 @@ fn looks(viewport: &Viewport, canvas: usize, steps: Option<usize>) -> Vec<Sampli
     std::iter::once(as_it_is).chain(robust).collect()
 }
 
-fn sampling(viewport: &Viewport, canvas: usize, transforms: &[Transform], draw: u64) -> Sampling {
+fn sampling(viewport: &Viewport, canvas: Size, transforms: &[Transform], draw: u64) -> Sampling {
     let mut stream = Key::new(0, "robustness", 0).stream(Purpose::Robustness, draw);
-    sample(transforms, canvas, viewport.side(), &mut stream)
+    sample(transforms, canvas, viewport.size(), &mut stream)
 }

@@ -13,6 +13,7 @@ use crate::model::statistics::Statistics;
 use crate::objective::{Bound, Objective, Position, UnitRead};
 use crate::param::{Basis, Parameterisation};
 use crate::seed::{Key, Purpose};
+use crate::size::Size;
 
 /// Noise images on which a tap's usual responses are measured where none are shipped.
 const NOISE_IMAGES: u64 = 32;
@@ -21,8 +22,8 @@ const NOISE_IMAGES: u64 = 32;
 /// much as a photograph's.
 const NOISE_CONTRAST: f64 = 30.0;
 
-/// A tap, a canvas' side, and where the tap is read.
-type Place = (TapId, usize, Position);
+/// A tap, a canvas' size, and where the tap is read.
+type Place = (TapId, Size, Position);
 
 /// The usual responses of one model's units.
 pub struct Usual<'a> {
@@ -47,10 +48,10 @@ impl<'a> Usual<'a> {
     pub fn statistics(
         &self,
         unit: UnitRead,
-        side: usize,
+        size: Size,
         watch: &dyn Watch,
     ) -> Result<Arc<Statistics>> {
-        let place = (unit.tap, side, unit.position);
+        let place = (unit.tap, size, unit.position);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(statistics) = known.get(&place) {
             return Ok(statistics.clone());
@@ -68,18 +69,18 @@ impl<'a> Usual<'a> {
         Ok(statistics)
     }
 
-    fn on_noise(&self, (tap, side, position): Place, watch: &dyn Watch) -> Result<Statistics> {
+    fn on_noise(&self, (tap, size, position): Place, watch: &dyn Watch) -> Result<Statistics> {
         let encoder = &self.model.encoder;
         let name = encoder.tap(tap).name.clone();
         let any_unit = Objective::unit(Some(name), 0, position);
         let any_unit = Arc::new(Bound::new(&any_unit, self.model)?);
-        let parameterisation = Parameterisation::new(Basis::Fourier { decay: 1.0 }, side);
+        let parameterisation = Parameterisation::new(Basis::Fourier { decay: 1.0 }, size);
         let mut images = Vec::new();
         for index in 0..NOISE_IMAGES {
             go_on(watch)?;
             let mut stream = Key::new(0, "noise", 0).stream(Purpose::Statistics, index);
             let parameters = parameterisation.initial(&mut stream, encoder.dtype())?;
-            let image = parameterisation.image(&(parameters * NOISE_CONTRAST)?)?;
+            let (image, _) = parameterisation.forward(&(parameters * NOISE_CONTRAST)?)?;
             let seen = see_here(self.model, &any_unit, &image, None, watch)?;
             images.push(seen.activity.channels);
         }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::param::Basis;
+use crate::size::Size;
 use crate::transform::{Padding, Transform};
 
 /// What the pictures of an atlas share, as lines of a name and a text: those that are known in words, any
@@ -46,7 +47,7 @@ const LINES: [(&str, &str, Words); 11] = [
         })
     }),
     ("size", "Canvas", |value| {
-        Some(format!("{} px", value.as_u64()?))
+        Some(format!("{} px", typed::<Size>(value)?))
     }),
     ("scale", "Enlarged", |value| {
         Some(match value.as_u64()? {

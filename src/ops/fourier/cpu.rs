@@ -103,24 +103,30 @@ pub fn forward<T: Planned>(synthesis: &Synthesis, spectrum: &Tensor) -> Result<T
     tensor(t, (images, channels, height, width))
 }
 
-pub fn pullback<T: Planned>(synthesis: &Synthesis, dt: &Tensor) -> Result<Tensor> {
-    let (images, channels, height, width) = dt.dims4()?;
+/// `rfft2` of planes, with the real and imaginary part of each bin of the half spectrum multiplied by a factor of its
+/// scale and of whether it stands for itself alone, not for its mirror image too.
+fn analyse<T: Planned>(
+    synthesis: &Synthesis,
+    planes: &Tensor,
+    factor: impl Fn(f64, bool) -> f64 + Sync,
+) -> Result<Tensor> {
+    let (images, channels, height, width) = planes.dims4()?;
     let columns = synthesis.columns();
     let plans = T::plans(synthesis);
-    let dt = Elements::<T>::of(dt)?;
-    let dt: &[T] = &dt;
+    let planes = Elements::<T>::of(planes)?;
+    let planes: &[T] = &planes;
     let mut spectrum = vec![T::zero(); images * channels * height * columns * 2];
     try_each_row(&mut spectrum, 2 * height * columns, |index, spectrum| {
-        let mut dt = dt[index * height * width..][..height * width].to_vec();
+        let mut rows = planes[index * height * width..][..height * width].to_vec();
         let mut plane = vec![Complex::default(); height * columns];
         let mut scratch = plans.rows_forward.make_scratch_vec();
-        for (row, dt) in plane
+        for (bins, row) in plane
             .chunks_exact_mut(columns)
-            .zip(dt.chunks_exact_mut(width))
+            .zip(rows.chunks_exact_mut(width))
         {
             plans
                 .rows_forward
-                .process_with_scratch(dt, row, &mut scratch)
+                .process_with_scratch(row, bins, &mut scratch)
                 .map_err(failed)?;
         }
         transform_columns(&mut plane, columns, &*plans.columns_forward);
@@ -128,14 +134,29 @@ pub fn pullback<T: Planned>(synthesis: &Synthesis, dt: &Tensor) -> Result<Tensor
         for (index, ((bin, &scale), out)) in bins.zip(spectrum.chunks_exact_mut(2)).enumerate() {
             let (y, x) = (index / columns, index % columns);
             let alone = x == 0 || 2 * x == width;
-            let weight = T::of(if alone { scale } else { 2.0 * scale });
+            let factor = T::of(factor(scale, alone));
             // A bin that is its own mirror image is real: its imaginary part has no effect, and
             // must not be moved by rounding errors either.
             let real = alone && (y == 0 || 2 * y == height);
-            out[0] = bin.re * weight;
-            out[1] = if real { T::zero() } else { bin.im * weight };
+            out[0] = bin.re * factor;
+            out[1] = if real { T::zero() } else { bin.im * factor };
         }
         Ok(())
     })?;
     tensor(spectrum, (images, channels, height, columns, 2))
+}
+
+pub fn pullback<T: Planned>(synthesis: &Synthesis, dt: &Tensor) -> Result<Tensor> {
+    analyse::<T>(
+        synthesis,
+        dt,
+        |scale, alone| {
+            if alone { scale } else { 2.0 * scale }
+        },
+    )
+}
+
+pub fn inverse<T: Planned>(synthesis: &Synthesis, t: &Tensor) -> Result<Tensor> {
+    let pixels = (synthesis.height * synthesis.width) as f64;
+    analyse::<T>(synthesis, t, |scale, _| 1.0 / (pixels * scale))
 }

@@ -8,7 +8,7 @@
 //! the columns have been transformed.
 //!
 //! The pullback is `rfft2` of the cotangent with the same scale, divided by `4 h w`, twice over
-//! for every column that stands for its mirror image too.
+//! for every column that stands for its mirror image too. The inverse is `4 rfft2 / s`.
 
 mod cpu;
 #[cfg(feature = "cuda")]
@@ -59,6 +59,12 @@ impl Synthesis {
     pub fn pullback(&self, dt: &Tensor) -> Result<Tensor> {
         let dt = dt.contiguous()?;
         by_dtype!(dt, T => cpu::pullback::<T>(self, &dt))
+    }
+
+    /// The half spectra `(n, c, h, w/2 + 1, 2)` of planes `(n, c, h, w)`: `forward` makes these planes of them.
+    pub fn inverse(&self, t: &Tensor) -> Result<Tensor> {
+        let t = t.contiguous()?;
+        by_dtype!(t, T => cpu::inverse::<T>(self, &t))
     }
 }
 
@@ -173,6 +179,21 @@ mod tests {
                 |spectrum| synthesis.forward(spectrum),
                 |dt| synthesis.pullback(dt),
             );
+        }
+    }
+    #[test]
+    fn the_inverse_finds_a_spectrum_of_any_planes() {
+        for (height, width) in SIZES {
+            for decay in [0.0, 1.0, 4.0] {
+                let synthesis = Synthesis::new(height, width, decay);
+                let t = wave(&[2, 3, height, width], 0.7);
+                let spectrum = synthesis.inverse(&t).unwrap();
+                let again = synthesis.forward(&spectrum).unwrap();
+                let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+                for (a, b) in values(&t).into_iter().zip(values(&again)) {
+                    assert_close(a, b, 1e-10, &format!("{height}x{width} decay {decay}"));
+                }
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::ascent::check::Measured;
 use crate::backend::cuda::launch::{penalty_bwd, reduce_norm_fwd, size};
 use crate::backend::cuda::{Array, Gpu, Grid};
 use crate::error::Result;
+use crate::size::Size;
 
 /// The penalties of a batch's RGB images (`kernels/penalty.cu`).
 pub struct Penalties {
@@ -34,13 +35,13 @@ impl Penalties {
         }))
     }
 
-    /// Adds their gradients to that of square RGB images of `side` pixels; what is measured goes to the place
+    /// Adds their gradients to that of RGB images of this size; what is measured goes to the place
     /// of the step.
     pub fn add(
         &self,
         rgb: &Array<f32>,
         gradient: &mut Array<f32>,
-        side: usize,
+        canvas: Size,
         step: &Array<u32>,
         (values, squared): &mut OfPenalties,
     ) -> Result<()> {
@@ -52,10 +53,10 @@ impl Penalties {
             step.into(),
             (&mut *gradient).into(),
             values.into(),
-            size(side)?,
-            size(side)?,
+            size(canvas.height)?,
+            size(canvas.width)?,
         )?;
-        squares(gradient, 3 * side * side, step, squared)
+        squares(gradient, 3 * canvas.pixels(), step, squared)
     }
 
     /// Adds their values, two an image, to those of the images.

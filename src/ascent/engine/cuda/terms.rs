@@ -43,7 +43,7 @@ impl Terms {
     /// When a position lies outside the tap's grid, or the device's memory is full.
     pub fn new(gpu: &Arc<Gpu>, of: &Objectives, tap: TapId) -> Result<Self> {
         let bound: Vec<&Bound> = of.bound.iter().map(|objective| &**objective).collect();
-        let table = Table::new(of.encoder, tap, of.side, &bound)?;
+        let table = Table::new(of.encoder, tap, of.input, &bound)?;
         let weights: Vec<f32> = table
             .owners
             .iter()
