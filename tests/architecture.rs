@@ -57,7 +57,15 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     (
         "render",
         &[
-            "error", "input", "device", "backend", "model", "ascent", "output", "recipe",
+            "error",
+            "input",
+            "device",
+            "backend",
+            "model",
+            "objective",
+            "ascent",
+            "output",
+            "recipe",
         ],
     ),
     (
@@ -89,6 +97,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
             "input",
             "param",
             "model",
+            "objective",
             "encode",
             "ascent",
             "output",

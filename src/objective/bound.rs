@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::Objective;
 use super::at_tap::{AtTap, Rows};
 use super::diversity;
 use super::term::Place;
+use super::{Objective, Sources};
 use crate::backend::cpu::Real;
 use crate::backend::field::Field;
 use crate::encoder::engine::Cpu;
@@ -15,7 +15,6 @@ use crate::encoder::positions::Positions;
 use crate::encoder::tap::{Tap, TapId};
 use crate::encoder::{AnyField, Encoder, Pass};
 use crate::error::Result;
-use crate::model::Model;
 
 /// An objective that can be evaluated.
 #[derive(Debug, Clone)]
@@ -39,11 +38,11 @@ impl Bound {
     ///
     /// # Errors
     /// When a tap or unit does not exist, a vector does not fit its tap, or the model embeds no texts.
-    pub fn new(objective: &Objective, model: &Model) -> Result<Self> {
+    pub fn new(objective: &Objective, sources: &Sources) -> Result<Self> {
         let mut terms = Vec::new();
         let mut taps = Vec::new();
         for (weight, term) in objective.terms() {
-            let place = term.bind(model)?;
+            let place = term.bind(sources)?;
             match place {
                 Place::AtTap(tap, _) | Place::AcrossGroup(tap) => taps.push(tap),
                 Place::OnCanvas(_) => {}
