@@ -10,6 +10,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use percept::ascent::adam::Adam;
 use percept::ascent::{Job, Settings, ascend};
 use percept::model::{Model, Options};
+use percept::objective::Sources;
 use percept::ops::warp::Warp;
 use percept::param::{Basis, Parameterisation};
 use percept::seed::{Key, Purpose};
@@ -85,8 +86,12 @@ fn ascents(criterion: &mut Criterion) {
             .map(|unit| {
                 let objective = format!("layer4.0.sum:{unit}").parse();
                 let key = Key::new(0, unit.to_string(), 0);
-                Job::new(&objective.expect("an objective"), &model, key)
-                    .expect("a unit of the model")
+                Job::new(
+                    &objective.expect("an objective"),
+                    &Sources::new(&model),
+                    key,
+                )
+                .expect("a unit of the model")
             })
             .collect();
         group.throughput(Throughput::Elements(units));

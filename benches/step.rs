@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use percept::backend::threads::map_images;
 use percept::encoder::layer::Rules;
 use percept::model::{Model, Options};
-use percept::objective::{Bound, Objective};
+use percept::objective::{Bound, Objective, Sources};
 
 fn main() {
     let arguments: Vec<String> = std::env::args()
@@ -23,7 +23,7 @@ fn main() {
     let (side, batch, repeats) = (number(side), number(batch), number(repeats));
     let model = Model::load(weights, Options::default()).expect("weights");
     let objective: Objective = objective.parse().expect("an objective");
-    let bound = Bound::new(&objective, &model).expect("a unit of the model");
+    let bound = Bound::new(&objective, &Sources::new(&model)).expect("a unit of the model");
     let images: Vec<Tensor> = (0..batch)
         .map(|image| {
             let value = |i: usize| ((i * 7919 + image * 31) % 2003) as f32 / 1001.0 - 1.0;

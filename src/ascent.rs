@@ -29,7 +29,7 @@ use crate::encoder::engine::Cpu;
 use crate::encoder::program::Program;
 use crate::error::{Error, Kind, Result};
 use crate::model::Model;
-use crate::objective::{Bound, Objective};
+use crate::objective::{Bound, Objective, Sources};
 use crate::param::{Basis, Parameterisation};
 use crate::seed::Key;
 use crate::size::Size;
@@ -74,17 +74,17 @@ impl Job {
     ///
     /// # Errors
     /// When the objective does not fit the model.
-    pub fn new(objective: &Objective, model: &Model, key: Key) -> Result<Self> {
-        Self::group(objective, model, vec![key])
+    pub fn new(objective: &Objective, sources: &Sources, key: Key) -> Result<Self> {
+        Self::group(objective, sources, vec![key])
     }
 
     /// As [`Job::new`], of an image a key.
     ///
     /// # Errors
     /// As [`Job::new`].
-    pub fn group(objective: &Objective, model: &Model, keys: Vec<Key>) -> Result<Self> {
+    pub fn group(objective: &Objective, sources: &Sources, keys: Vec<Key>) -> Result<Self> {
         Ok(Self {
-            objective: Arc::new(Bound::new(objective, model)?),
+            objective: Arc::new(Bound::new(objective, sources)?),
             spelling: objective.to_string(),
             keys,
         })

@@ -1,17 +1,25 @@
-//! What users hand in besides weights: pictures, vectors, tensor files.
+//! What users hand in besides weights: pictures and arrays of numbers.
 
+pub mod arrays;
+pub mod bytes;
 pub mod listing;
 pub mod picture;
+pub mod vectors;
 
+mod array;
 mod npy;
+mod npz;
+mod number;
 
 use std::path::Path;
 
-use candle_core::{DType, Device, Tensor};
-use safetensors::Dtype;
+use candle_core::{DType, Tensor};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Kind, Result, bail, without_backtrace};
+pub use array::Array;
+use arrays::ArrayFile;
+
+use crate::error::{Error, Result, bail};
 
 /// The SHA-256 of some bytes, in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
@@ -30,30 +38,14 @@ pub fn digest(path: &Path) -> Result<String> {
     Ok(sha256(&bytes))
 }
 
-/// One vector from an `.npy` or `.safetensors` file, flattened.
-///
-/// # Errors
-/// When the file cannot be read, holds several tensors, or a number that is not finite.
-pub fn vector(path: &Path) -> Result<Vec<f64>> {
-    let tensor = tensor(path)?;
-    Ok(tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?)
-}
-
-/// The one array of an `.npy` or `.safetensors` file, of its own shape and type.
-///
-/// # Errors
-/// When the file cannot be read, holds several tensors, or a number that is not finite.
-pub fn array(path: &Path) -> Result<Tensor> {
-    tensor(path)
-}
-
-/// A batch `(n, 3, h, w)` of normalised pixels from an `.npy` or `.safetensors` file; a single
-/// image `(3, h, w)` counts as a batch of one.
+/// A batch `(n, 3, h, w)` of normalised pixels from a file of one array (`.npy`, `.npz`,
+/// `.safetensors`); a single image `(3, h, w)` counts as a batch of one.
 ///
 /// # Errors
 /// When the file cannot be read or holds something else.
 pub fn batch(path: &Path) -> Result<Tensor> {
-    let tensor = tensor(path)?.to_dtype(DType::F32)?;
+    let array = ArrayFile::open(path)?.array(None)?;
+    let tensor = array.tensor()?.to_dtype(DType::F32)?;
     match tensor.dims() {
         [count, 3, height, width] if count * height * width > 0 => Ok(tensor),
         [3, height, width] if height * width > 0 => Ok(tensor.unsqueeze(0)?),
@@ -65,77 +57,15 @@ pub fn batch(path: &Path) -> Result<Tensor> {
     }
 }
 
-fn tensor(path: &Path) -> Result<Tensor> {
-    let bytes = std::fs::read(path).map_err(|source| Error::io("cannot read", path, source))?;
-    let tensor = if bytes.starts_with(b"\x93NUMPY") {
-        npy::tensor(&bytes, path)?
-    } else {
-        safetensors(bytes, path)?
-    };
-    let values: Vec<f64> = tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?;
-    if !values.iter().all(|value| value.is_finite()) {
-        bail!(
-            Input,
-            "{} holds a number that is not finite",
-            path.display()
-        );
-    }
-    Ok(tensor)
-}
-
-fn safetensors(bytes: Vec<u8>, path: &Path) -> Result<Tensor> {
-    let unreadable = |source: candle_core::Error| {
-        let message = format!("cannot read {} as .npy or .safetensors", path.display());
-        Error::new(Kind::Input, message).caused_by(without_backtrace(source))
-    };
-    let file = candle_core::safetensors::BufferedSafetensors::new(bytes).map_err(unreadable)?;
-    let tensors = file.tensors();
-    let [(name, view)] = tensors.as_slice() else {
-        bail!(
-            Input,
-            "{} holds {} tensors, and only a file with one can be read here",
-            path.display(),
-            tensors.len()
-        );
-    };
-    if !matches!(
-        view.dtype(),
-        Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64
-    ) {
-        bail!(
-            Input,
-            "{} holds numbers of type {}; f16, bf16, f32 and f64 can be read here",
-            path.display(),
-            view.dtype()
-        );
-    }
-    file.load(name, &Device::Cpu).map_err(unreadable)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
     use ndarray_npy::WriteNpyExt;
 
-    #[test]
-    fn vectors_come_from_either_format_and_precision() {
-        let folder = tempfile::tempdir().unwrap();
-        let values = ndarray::array![1.5f64, -2.0, 0.25];
-        let path = folder.path().join("a.npy");
-        values
-            .write_npy(std::fs::File::create(&path).unwrap())
-            .unwrap();
-        assert_eq!(vector(&path).unwrap(), [1.5, -2.0, 0.25]);
-        values
-            .mapv(|x| x as f32)
-            .write_npy(std::fs::File::create(&path).unwrap())
-            .unwrap();
-        assert_eq!(vector(&path).unwrap(), [1.5, -2.0, 0.25]);
-        let path = folder.path().join("a.safetensors");
-        let tensor = Tensor::new(&[1.5f32, -2.0, 0.25], &Device::Cpu).unwrap();
-        tensor.save_safetensors("v", &path).unwrap();
-        assert_eq!(vector(&path).unwrap(), [1.5, -2.0, 0.25]);
-        assert!(batch(&path).is_err());
+    fn values(path: &Path) -> Result<Vec<f64>> {
+        let tensor = ArrayFile::open(path)?.array(None)?.tensor()?;
+        Ok(tensor.flatten_all()?.to_vec1()?)
     }
 
     #[test]
@@ -144,26 +74,44 @@ mod tests {
         let path = folder.path().join("a.npy");
         let file = std::fs::File::create(&path).unwrap();
         ndarray::array![f64::MAX, f64::MAX].write_npy(file).unwrap();
-        assert_eq!(vector(&path).unwrap(), [f64::MAX; 2]);
+        assert_eq!(values(&path).unwrap(), [f64::MAX; 2]);
+        assert!(batch(&path).is_err());
     }
 
     #[test]
-    fn what_is_not_a_tensor_is_an_error() {
+    fn an_array_in_fortran_s_order_is_the_same_tensor() {
+        let folder = tempfile::tempdir().unwrap();
+        let numbers = ndarray::Array::from_iter(0..2 * 3 * 2 * 4);
+        let rows = numbers.into_shape_with_order((2, 3, 2, 4)).unwrap();
+        let rows = rows.mapv(f64::from);
+        let mut columns = ndarray::Array4::zeros(ndarray::ShapeBuilder::f((2, 3, 2, 4)));
+        columns.assign(&rows);
+        let [first, second] = [&rows, &columns].map(|array| {
+            let path = folder.path().join("a.npy");
+            array
+                .write_npy(std::fs::File::create(&path).unwrap())
+                .unwrap();
+            let batch = batch(&path).unwrap();
+            assert_eq!(batch.dims(), [2, 3, 2, 4]);
+            values(&path).unwrap()
+        });
+        assert_eq!(first, rows.into_iter().collect::<Vec<_>>());
+        assert_eq!(first, second);
+    }
+
+    #[test]
+    fn what_is_not_an_array_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.npy");
-        assert_eq!(vector(&path).unwrap_err().kind(), Kind::Io);
+        assert_eq!(values(&path).unwrap_err().kind(), Kind::Io);
         for bytes in [&b""[..], b"\x93NUMPY", b"not a tensor", &[255; 64]] {
             std::fs::write(&path, bytes).unwrap();
-            assert_eq!(vector(&path).unwrap_err().kind(), Kind::Input, "{bytes:?}");
+            assert_eq!(values(&path).unwrap_err().kind(), Kind::Input, "{bytes:?}");
         }
         ndarray::array![f32::NAN]
             .write_npy(std::fs::File::create(&path).unwrap())
             .unwrap();
-        assert!(
-            vector(&path)
-                .unwrap_err()
-                .to_string()
-                .contains("not finite")
-        );
+        let report = values(&path).unwrap_err().report();
+        assert!(report.contains("not finite"), "{report}");
     }
 }

@@ -12,6 +12,7 @@ mod list;
 mod on_canvas;
 mod parse;
 mod position;
+mod sources;
 #[cfg(feature = "cuda")]
 mod table;
 mod term;
@@ -31,6 +32,7 @@ pub use facet::cuda::GpuFacets;
 pub use facet::{Facet, Styles};
 pub use list::{Asked, parse_units};
 pub use position::Position;
+pub use sources::Sources;
 #[cfg(feature = "cuda")]
 pub use table::Table;
 pub use term::Term;
@@ -122,6 +124,27 @@ impl Objective {
     /// Whether a term compares the pictures of a group.
     pub fn compares_pictures(&self) -> bool {
         self.terms.iter().any(|(_, term)| term.is_across_group())
+    }
+
+    /// The same objective of another row: every direction of a dictionary is this one.
+    #[must_use]
+    pub fn of_row(mut self, row: usize) -> Self {
+        for (_, term) in &mut self.terms {
+            if let Term::Direction(direction) = term {
+                direction.row = Some(row);
+            }
+        }
+        self
+    }
+
+    /// The first row of a dictionary that it reads.
+    pub fn row(&self) -> Option<usize> {
+        self.terms.iter().find_map(|(_, term)| {
+            let Term::Direction(direction) = term else {
+                return None;
+            };
+            direction.row
+        })
     }
 
     /// The files that terms read.

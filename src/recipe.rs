@@ -15,12 +15,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::ascent::{Job, Settings};
 use crate::device::{self, Device, DeviceKind, Dtype};
 use crate::error::{Error, Kind, Result, bail, shorten};
-use crate::input;
 use crate::model::Model;
 use crate::model::conventions::Recorded;
 use crate::model::spec::Activation;
 use crate::model::weights::Format;
-use crate::objective::{Bound, Objective};
+use crate::objective::{Bound, Objective, Sources};
 use crate::seed::Key;
 use crate::transform::preset::preset;
 
@@ -146,7 +145,8 @@ impl Recipe {
     ///
     /// # Errors
     /// When a value is out of range or the objective does not fit the model.
-    pub fn check(&self, model: &Model) -> Result<()> {
+    pub fn check(&self, sources: &Sources) -> Result<()> {
+        let model = sources.model();
         self.check_schema()?;
         self.check_together()?;
         range::check(&self.ascent, self.scale)?;
@@ -161,7 +161,7 @@ impl Recipe {
             );
         }
         self.model.check_conventions(model)?;
-        let found = files(&self.objective).map_err(|error| {
+        let found = files(&self.objective, sources).map_err(|error| {
             error
                 .context("the recipe's files are looked for from the folder that percept is run in")
         })?;
@@ -184,7 +184,7 @@ impl Recipe {
                 );
             }
         }
-        Bound::new(&self.objective, model)?.check_positions(&model.encoder, self.ascent.size)
+        Bound::new(&self.objective, sources)?.check_positions(&model.encoder, self.ascent.size)
     }
 
     /// # Errors
@@ -222,14 +222,14 @@ impl Recipe {
     ///
     /// # Errors
     /// When the objective does not fit the model.
-    pub fn job(&self, model: &Model) -> Result<Job> {
+    pub fn job(&self, sources: &Sources) -> Result<Job> {
         let address = self.address();
         let key = |variant| Key::new(self.seed, &address, variant);
         let keys = match self.together {
             Some(count) => (0..count).map(key).collect(),
             None => vec![key(self.variant)],
         };
-        Job::group(&self.objective, model, keys)
+        Job::group(&self.objective, sources, keys)
     }
 
     /// What its randomness is addressed by.
@@ -283,10 +283,10 @@ impl Recipe {
 }
 
 /// The SHA-256 of each file that an objective names.
-fn files(objective: &Objective) -> Result<BTreeMap<PathBuf, String>> {
+fn files(objective: &Objective, sources: &Sources) -> Result<BTreeMap<PathBuf, String>> {
     objective
         .files()
-        .map(|file| Ok((file.to_owned(), input::digest(file)?)))
+        .map(|file| Ok((file.to_owned(), sources.file(file)?.digest().to_owned())))
         .collect()
 }
 

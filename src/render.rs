@@ -15,6 +15,7 @@ use crate::backend::threads::map_images;
 use crate::device::{Device, Dtype};
 use crate::error::Result;
 use crate::model::Model;
+use crate::objective::Sources;
 use crate::recipe::Recipe;
 pub use finished::Finished;
 pub use fit::Fit;
@@ -23,7 +24,7 @@ pub use made::{Made, files};
 
 /// Renders recipes of one model.
 pub struct Renderer<'a> {
-    model: &'a Model,
+    sources: &'a Sources<'a>,
     judge: Judge<'a>,
     machine: Machine<'a>,
 }
@@ -65,9 +66,10 @@ impl<'a> Renderer<'a> {
     ///
     /// # Errors
     /// When a device cannot be opened, or has not the memory for the model.
-    pub fn new(model: &'a Model, device: &Device, dtype: Dtype) -> Result<Self> {
+    pub fn new(sources: &'a Sources<'a>, device: &Device, dtype: Dtype) -> Result<Self> {
+        let model = sources.model();
         Ok(Self {
-            model,
+            sources,
             judge: Judge::new(model),
             machine: Machine::open(model, device, dtype)?,
         })
@@ -75,7 +77,7 @@ impl<'a> Renderer<'a> {
 
     /// The model.
     pub fn model(&self) -> &'a Model {
-        self.model
+        self.sources.model()
     }
 
     /// Whether GPUs record their steps as CUDA graphs; pictures do not depend on it.
@@ -124,7 +126,7 @@ impl<'a> Renderer<'a> {
             ((alone, recipe.of_group()), index)
         });
         for ((_, recipe), members) in grouped(together) {
-            match recipe.job(self.model) {
+            match recipe.job(self.sources) {
                 Ok(job) => by_settings.push((recipe.ascent, (members, job))),
                 Err(error) => {
                     let failed = members.iter().zip(of_each(error, members.len()));
@@ -191,7 +193,8 @@ mod tests {
     #[test]
     fn what_was_not_measured_has_no_numbers_and_takes_no_place_that_is_taken() {
         let model = Model::load("mini", Options::default()).unwrap();
-        let renderer = Renderer::new(&model, &Device::Cpu, Dtype::F32).unwrap();
+        let sources = Sources::new(&model);
+        let renderer = Renderer::new(&sources, &Device::Cpu, Dtype::F32).unwrap();
         let request = Request {
             units: vec!["117".into()],
             steps: Some(3),
@@ -199,7 +202,7 @@ mod tests {
             scale: Some(1),
             ..Request::default()
         };
-        let recipe = request.resolve(&model).unwrap().remove(0);
+        let recipe = request.resolve(&sources).unwrap().remove(0);
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let render = |after: usize| {

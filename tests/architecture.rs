@@ -60,7 +60,15 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     (
         "render",
         &[
-            "error", "input", "device", "backend", "model", "ascent", "output", "recipe",
+            "error",
+            "input",
+            "device",
+            "backend",
+            "model",
+            "objective",
+            "ascent",
+            "output",
+            "recipe",
         ],
     ),
     (
@@ -94,6 +102,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
             "input",
             "param",
             "model",
+            "objective",
             "encode",
             "ascent",
             "output",

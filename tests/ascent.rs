@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use percept::ascent::{Job, Rendered, Settings, Watch, ascend};
 use percept::error::Kind;
 use percept::model::{Model, Options};
-use percept::objective::{Bound, Objective, Term, Text};
+use percept::objective::{Bound, Objective, Sources, Term, Text};
 use percept::param::Basis;
 use percept::seed::Key;
 use percept::size::Size;
@@ -44,7 +44,7 @@ fn climb(settings: &Settings, objective: &str) -> percept::Result<Rendered> {
 
 fn job(objective: &Objective) -> percept::Result<Job> {
     let key = Key::new(0, objective.to_string(), 0);
-    Job::new(objective, &MINI, key)
+    Job::new(objective, &Sources::new(&MINI), key)
 }
 
 fn rises(settings: &Settings, objective: &str) {
@@ -74,7 +74,7 @@ fn every_kind_of_objective_rises_within_a_few_steps() {
         "l2".to_owned(),
         "tv".to_owned(),
         format!("direction(layer4.0.sum, {file})"),
-        format!("direction(layer4.0.sum, {file}, 2)"),
+        format!("direction(layer4.0.sum, {file}, power=2)"),
         "text(\"a dog\") - 0.5*text(\"a cat (2*3 - 1)\")".to_owned(),
         "deepdream(layer2)".to_owned(),
     ] {
@@ -99,7 +99,7 @@ fn a_text_is_the_cosine_of_the_embeddings_that_encode_writes() {
             objective.to_string().parse::<Objective>().unwrap(),
             objective
         );
-        let bound = Bound::new(&objective, &MINI).unwrap();
+        let bound = Bound::new(&objective, &Sources::new(&MINI)).unwrap();
         let pass = MINI.encoder.forward(&image, bound.taps()).unwrap();
         let value = bound.evaluate(&MINI.encoder, &pass, None).unwrap().value;
         let seen = numbers(&pass.activation(bound.taps()[0]).unwrap());

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use percept::encoder::layer::Rules;
 use percept::encoder::tap::{Relu, TapId};
 use percept::model::{Model, Options};
-use percept::objective::{Bound, Objective};
+use percept::objective::{Bound, Objective, Sources};
 
 /// Relative to the derivative. A step of 1e-6 crosses almost no ReLU's kink; the differences
 /// carry about 1e-9.
@@ -29,7 +29,7 @@ fn wave(side: usize, phase: f64) -> Tensor {
 
 fn derivative_matches(model: &Model, spelling: &str, side: usize) {
     let objective: Objective = spelling.parse().unwrap();
-    let bound = Bound::new(&objective, model).unwrap();
+    let bound = Bound::new(&objective, &Sources::new(model)).unwrap();
     let evaluate = |x: &Tensor| {
         let pass = model.encoder.forward(x, bound.taps()).unwrap();
         let evaluation = bound.evaluate(&model.encoder, &pass, None).unwrap();

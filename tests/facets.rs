@@ -12,7 +12,7 @@ use percept::encoder::layer::Rules;
 use percept::encoder::program::Program;
 use percept::encoder::tap::TapId;
 use percept::model::{Model, Options};
-use percept::objective::{Bound, Objective};
+use percept::objective::{Bound, Objective, Sources};
 use percept::param::{Basis, Parameterisation};
 use percept::seed::{Key, Purpose};
 use percept::size::Size;
@@ -122,7 +122,7 @@ fn at(model: &Model, bound: &Bound, x: &Tensor, held: Option<&Vec<Vec<f64>>>) ->
 
 fn derivative_matches(model: &Model, spelling: &str, side: usize) {
     let objective: Objective = spelling.parse().unwrap();
-    let bound = Bound::new(&objective, model).unwrap();
+    let bound = Bound::new(&objective, &Sources::new(model)).unwrap();
     let shape = [1, 3, side, side];
     let x = wave(&shape, 1.0);
     let (_, gradient, pure) = at(model, &bound, &x, None);
@@ -216,7 +216,7 @@ fn a_step_adds_facets_on_its_way_back() {
         checkpoints: Vec::new(),
     };
     let key = Key::new(0, "facet", 0);
-    let job = Job::new(&objective, &mini, key.clone()).unwrap();
+    let job = Job::new(&objective, &Sources::new(&mini), key.clone()).unwrap();
     let rendered = ascend(&mini, &settings, &[job], &()).remove(0).unwrap();
     let parameterisation = Parameterisation::new(basis, settings.size);
     let mut stream = key.stream(Purpose::Initial, 0);
@@ -235,7 +235,7 @@ fn a_step_adds_facets_on_its_way_back() {
         .broadcast_sub(&of_channels(normalisation.mean))
         .unwrap();
     let x = centred.broadcast_div(&deviation).unwrap();
-    let bound = Bound::new(&objective, &mini).unwrap();
+    let bound = Bound::new(&objective, &Sources::new(&mini)).unwrap();
     let (value, gradient, _) = at(&mini, &bound, &x, None);
     let gradient = Tensor::from_vec(gradient, (1, 3, side, side), &Device::Cpu).unwrap();
     let gradient = gradient.broadcast_div(&deviation).unwrap();

@@ -4,6 +4,7 @@ use std::fs;
 
 use percept::ascent::{Job, Rendered, Settings, ascend};
 use percept::model::{Model, Options};
+use percept::objective::Sources;
 use percept::param::Basis;
 use percept::seed::Key;
 use percept::size::Size;
@@ -26,7 +27,12 @@ fn climb(model: &Model, objective: &str, pictures: u32) -> Vec<Rendered> {
         checkpoints: Vec::new(),
     };
     let keys = (0..pictures).map(|variant| Key::new(0, "group", variant));
-    let job = Job::group(&objective.parse().unwrap(), model, keys.collect()).unwrap();
+    let job = Job::group(
+        &objective.parse().unwrap(),
+        &Sources::new(model),
+        keys.collect(),
+    )
+    .unwrap();
     let rendered = ascend(model, &settings, &[job], &());
     assert_eq!(rendered.len(), pictures as usize);
     rendered.into_iter().map(Result::unwrap).collect()

@@ -12,7 +12,7 @@ use percept::encoder::layer::Rules;
 use percept::model::preprocess::Normalisation;
 use percept::model::spec::Activation;
 use percept::model::{Model, Options};
-use percept::objective::{Bound, Objective};
+use percept::objective::{Bound, Objective, Sources};
 use percept::ops::warp::{Fill, PlaneMap, Sampling, Warp};
 use percept::param::{Basis, Parameterisation};
 use percept::size::Size;
@@ -379,7 +379,7 @@ fn tokens_match_the_reference_tokenizer() {
 /// The loop of `generate.py`: Fourier parameterisation, no transforms, one channel, Adam.
 fn ascent_matches_pytorch(model: &Model, expected: &Tensors, objective: &str) {
     let objective: Objective = objective.parse().unwrap();
-    let bound = Bound::new(&objective, model).unwrap();
+    let bound = Bound::new(&objective, &Sources::new(model)).unwrap();
     let parameterisation = Parameterisation::new(Basis::Fourier { decay: 1.0 }, Size::square(64));
     let Normalisation { mean, deviation } = model.conventions.normalisation.value;
     let warp = Warp {

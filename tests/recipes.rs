@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use percept::model::{Model, Options};
+use percept::objective::Sources;
 use percept::recipe::{Recipe, Request};
 use percept::seed::Key;
 use serde_json::Value;
@@ -16,11 +17,11 @@ fn recipe(model: &Model, unit: &str) -> Recipe {
         units: vec![unit.to_owned()],
         ..Request::default()
     };
-    request.resolve(model).unwrap().remove(0)
+    request.resolve(&Sources::new(model)).unwrap().remove(0)
 }
 
 fn keys(recipe: &Recipe, model: &Model) -> Vec<Key> {
-    recipe.job(model).unwrap().keys
+    recipe.job(&Sources::new(model)).unwrap().keys
 }
 
 fn write_vector(path: &Path, phase: f32) {

@@ -9,6 +9,7 @@ mod common;
 mod configs;
 mod convolutions;
 mod determinism;
+mod dictionaries;
 mod differences;
 mod encode;
 #[path = "common/encoded.rs"]

@@ -10,6 +10,7 @@ use percept::ascent::cuda::GpuModel;
 use percept::ascent::{Job, Settings, Watch};
 use percept::device::Dtype;
 use percept::model::{Model, Options};
+use percept::objective::Sources;
 use percept::param::Basis;
 use percept::seed::Key;
 use percept::size::Size;
@@ -37,7 +38,8 @@ fn jobs(model: &Model, units: usize) -> Vec<Job> {
         .map(|unit| {
             let objective = format!("{tap}:{unit}").parse();
             let key = Key::new(0, unit.to_string(), 0);
-            Job::new(&objective.expect("an objective"), model, key).expect("a unit of the model")
+            Job::new(&objective.expect("an objective"), &Sources::new(model), key)
+                .expect("a unit of the model")
         })
         .collect()
 }

@@ -11,7 +11,7 @@ use super::units::{Units, written_out};
 use crate::error::{Error, Kind, Result, bail};
 use crate::input::sha256;
 use crate::model::Model;
-use crate::objective::{Objective, Position, Term, Unit};
+use crate::objective::{Objective, Position, Sources, Term, Unit};
 use crate::recipe::{Recipe, Request};
 use crate::size::Size;
 
@@ -81,7 +81,7 @@ impl Plan {
         };
         let mut parts: Vec<Part> = Vec::new();
         let mut taken = BTreeSet::new();
-        for recipe in all.resolve(model)? {
+        for recipe in all.resolve(&Sources::new(model))? {
             if recipe.variant > 0 {
                 continue;
             }

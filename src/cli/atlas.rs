@@ -21,6 +21,7 @@ use crate::atlas::site::PAGE;
 use crate::atlas::{Entry, Folder, Outcome, Plan, Shard, Work};
 use crate::error::{Error, Result, bail, printable};
 use crate::model::Model;
+use crate::objective::Sources;
 use crate::recipe::Request;
 
 /// Render a whole layer, or any number of units, into a folder that can be continued
@@ -227,7 +228,8 @@ impl Atlas {
         if !self.quiet && work.done() > 0 {
             remark(&format!("{} pictures are there, {left} to go", work.done()));
         }
-        let renderer = self.recipe.device.renderer(model, &device, dtype)?;
+        let sources = Sources::new(model);
+        let renderer = self.recipe.device.renderer(&sources, &device, dtype)?;
         let batch = self.batch.images(&renderer, recipe, device.count(), left)?;
         let follow = Follow::new(left, steps, self.quiet);
         let outcome = work.run(&renderer, batch, &follow);

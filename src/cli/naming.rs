@@ -93,6 +93,11 @@ fn file_name(recipe: &Recipe, resolution: usize) -> String {
         parts.push(shortened(plain(prefix), prefix));
     }
     let mut spelled = shortened(plain(&objective), &objective);
+    if objective.len() > LONGEST_PART
+        && let Some(row) = recipe.objective.row()
+    {
+        spelled = format!("{spelled}-{row}");
+    }
     if recipe.objective.texts().next().is_some() && objective.len() <= LONGEST_PART {
         // Characters of a text that no file name has may be all that tells it from another.
         spelled = format!("{spelled}-{}", &sha256(objective.as_bytes())[..8]);
@@ -188,7 +193,10 @@ fn shortened(mut part: String, of: &str) -> String {
 
 /// The text in characters that every file system takes.
 fn plain(text: &str) -> String {
-    let kept = text.replace(['+', '*', ' ', '/', '\\', ':', '(', ')', ',', '@'], "_");
+    let kept = text.replace(
+        ['+', '*', ' ', '/', '\\', ':', '(', ')', ',', '@', '#', '='],
+        "_",
+    );
     kept.chars()
         .filter(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
         .collect()

@@ -12,6 +12,7 @@ use crate::device::{Device, Dtype};
 use crate::error::{Error, Kind, Result, bail, printable, shorten};
 use crate::model::spec::Activation;
 use crate::model::{Model, Options};
+use crate::objective::Sources;
 use crate::recipe::{ModelEntry, Recipe};
 use crate::render::Renderer;
 
@@ -177,7 +178,7 @@ impl DeviceArgs {
     /// When a device cannot be opened, or is asked for what it cannot do.
     pub fn renderer<'a>(
         &self,
-        model: &'a Model,
+        sources: &'a Sources<'a>,
         device: &Device,
         dtype: Dtype,
     ) -> Result<Renderer<'a>> {
@@ -187,7 +188,7 @@ impl DeviceArgs {
                 "--cuda-graph is for a GPU: give --device cuda, or leave it out"
             );
         }
-        Ok(Renderer::new(model, device, dtype)?.recording(self.cuda_graph))
+        Ok(Renderer::new(sources, device, dtype)?.recording(self.cuda_graph))
     }
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 use serde::Serialize;
 
 use super::naming;
-use super::options::{Batch, ModelArgs, ThreadArgs, json};
+use super::options::{Batch, ModelArgs, ThreadArgs, json, remark};
 use super::progress::Progress;
 use super::recipe::RecipeArgs;
 use super::stop;
@@ -14,6 +14,7 @@ use crate::device::{Device, Dtype};
 use crate::error::{Error, Kind, Result, bail};
 use crate::model::Model;
 use crate::model::weights::Format;
+use crate::objective::Sources;
 use crate::output::file;
 use crate::recipe::{Recipe, Request};
 use crate::render::{Renderer, files};
@@ -38,7 +39,9 @@ const SHOWPIECE: &str = "117";
   layer4.0.sum:491@0,1       one position, row and column; also @centre
   -491                       its negative; with a tap after --, or --negative
   'layer3:12 + 0.5*layer3:40 - 2*tv'    a sum of units and penalties (l2, tv)
-  'direction(layer4.0.sum, v.npy, 2)'   a vector: dot product times cosine^2
+  'direction(layer4.0.sum, v.npy)'      a vector's dot product; with power=2
+                                        behind the file times cosine^2
+  'direction(layer3, sae.npz#W, 0..16)' rows of a dictionary, one picture each
   'text(\"a dog\") - text(\"a cat\")'     a text: cosine with the embedding
   'deepdream(layer3)'                   all that a tap shows: the mean square
   '117 - 2*diversity(layer3)' --variants 4   variants that differ in style
@@ -94,7 +97,11 @@ impl Render {
     pub fn run(self) -> Result<()> {
         self.threads.apply()?;
         let model = self.model.load(self.quiet)?;
-        let recipes = self.request(&model)?.resolve(&model)?;
+        let sources = Sources::new(&model);
+        let recipes = self.request(&model)?.resolve(&sources)?;
+        if !self.quiet {
+            sources.remarks().iter().for_each(|text| remark(text));
+        }
         let files = naming::files(&self.out, &recipes, model.encoder.resolution())?;
         let jobs: Vec<(Recipe, PathBuf)> = recipes.into_iter().zip(files).collect();
         prepare(&jobs)?;
@@ -103,7 +110,7 @@ impl Render {
             .recipe
             .device
             .resolve(Device::default(), Dtype::default());
-        let renderer = self.recipe.device.renderer(&model, &device, dtype)?;
+        let renderer = self.recipe.device.renderer(&sources, &device, dtype)?;
         let batch = match jobs.first() {
             Some((recipe, _)) => {
                 self.batch

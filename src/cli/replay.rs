@@ -10,6 +10,7 @@ use super::render::{Say, prepare, render_all};
 use super::stop;
 use crate::error::{Error, Result, bail};
 use crate::input::sha256;
+use crate::objective::Sources;
 use crate::output::sidecar;
 use crate::recipe::Recipe;
 use crate::render::Renderer;
@@ -67,13 +68,14 @@ impl Replay {
         let model = load(name, as_recorded(&recipe.model), self.quiet)?;
         let cannot =
             |error: Error| error.context(format!("cannot replay {}", self.sidecar.display()));
-        recipe.check(&model).map_err(cannot)?;
+        let sources = Sources::new(&model);
+        recipe.check(&sources).map_err(cannot)?;
         let beside = || self.sidecar.with_extension("replay.png");
         let out = self.out.clone().unwrap_or_else(beside);
         let (device, dtype) = (recipe.device(), recipe.dtype);
         let jobs = [(recipe, out.clone())];
         prepare(&jobs)?;
-        let renderer = Renderer::new(&model, &device, dtype).map_err(cannot)?;
+        let renderer = Renderer::new(&sources, &device, dtype).map_err(cannot)?;
         stop::listen()?;
         let say = Say {
             is_quiet: self.quiet,

@@ -10,7 +10,7 @@ use crate::encoder::tap::{Layout, TapId};
 use crate::error::{Result, bail};
 use crate::model::Model;
 use crate::model::hint::instead;
-use crate::objective::{Bound, parse_units};
+use crate::objective::{Bound, Sources, parse_units};
 
 /// What is asked of each image.
 #[derive(Debug, Clone, Copy, Default)]
@@ -85,7 +85,7 @@ impl Wanted {
                         asked.count()
                     );
                 };
-                let bound = Bound::new(&objective, model)?;
+                let bound = Bound::new(&objective, &Sources::new(model))?;
                 if bound.reads_canvas() {
                     bail!(
                         Request,

@@ -1,166 +1,91 @@
-//! Arrays of real numbers as NumPy writes them, of any type and byte order.
+//! The header of NumPy's `.npy` files (`numpy.lib.format`): a Python dictionary, before the numbers.
 
-use std::io::Read;
-use std::path::Path;
-
-use candle_core::{Device, Tensor};
-use half::f16;
-use ndarray::ArrayD;
-use ndarray_npy::{ReadDataError, ReadNpyExt, ReadableElement};
+use num_traits::ToPrimitive;
 use py_literal::Value;
 
-use crate::error::{Error, Kind, Result};
+use super::array::Layout;
+use super::number::Number;
+use crate::error::{Result, bail, shorten};
 
-/// The array in a file's bytes, as `f64`; no memory is taken for what its header claims beyond them.
+/// What such a file begins with.
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+
+/// The longest header that NumPy itself reads (`max_header_size`).
+const LONGEST_HEADER: usize = 10_000;
+
+/// The brackets of a plain array's header: those of the dictionary and of the shape. Where they are nested, `py_literal`
+/// takes twice as long for each that is open: a minute for 18.
+const BRACKETS: usize = 2;
+
+/// Finds the array in a file's bytes; no memory is taken for what the header claims.
 ///
 /// # Errors
-/// When they are none, or hold something else than real numbers.
-pub fn tensor(bytes: &[u8], path: &Path) -> Result<Tensor> {
-    let array = ArrayD::<Number>::read_npy(bytes).map_err(|source| {
-        let message = format!(
-            "cannot read {} as an array of real numbers (f16, f32, f64, or whole numbers of 8 to 64 bits)",
-            path.display()
+/// When it is none of real numbers, or they are not as many as it claims.
+pub(super) fn layout(bytes: &[u8]) -> Result<Layout> {
+    let Some(rest) = bytes.strip_prefix(MAGIC) else {
+        bail!(Input, "it does not begin like an .npy file");
+    };
+    let (length, begin) = match *rest {
+        [1, _, a, b, ..] => (usize::from(u16::from_le_bytes([a, b])), 10),
+        [2 | 3, _, a, b, c, d, ..] => (u32::from_le_bytes([a, b, c, d]) as usize, 12),
+        _ => bail!(Input, "its header is cut short, or of a version after 3"),
+    };
+    if length > LONGEST_HEADER {
+        bail!(
+            Input,
+            "its header has {length} bytes, and NumPy reads {LONGEST_HEADER} at most"
         );
-        Error::new(Kind::Input, message).caused_by(source)
-    })?;
-    let values = array.iter().map(|number| number.0);
-    Ok(Tensor::from_iter(values, &Device::Cpu)?.reshape(array.shape())?)
-}
-
-/// A real number of any of NumPy's types; whole numbers beyond 2^53 are rounded.
-struct Number(f64);
-
-/// Takes so many bytes and makes a number of them.
-struct Decoder {
-    size: usize,
-    decode: fn(&[u8]) -> f64,
-}
-
-/// For a type such as `<f4`: `<` and `>` are the byte orders.
-fn decoder(descriptor: &str) -> Option<Decoder> {
-    macro_rules! decoder {
-        ($type:ty, $from:ident, $as:expr) => {{
-            const SIZE: usize = size_of::<$type>();
-            let decode: fn(&[u8]) -> f64 = |bytes| {
-                let number = bytes.first_chunk::<SIZE>();
-                number.map_or(f64::NAN, |bytes| $as(<$type>::$from(*bytes)))
-            };
-            Some(Decoder { size: SIZE, decode })
-        }};
     }
-    match descriptor {
-        "|i1" | "i1" => decoder!(i8, from_le_bytes, f64::from),
-        "|u1" | "u1" => decoder!(u8, from_le_bytes, f64::from),
-        "<i2" => decoder!(i16, from_le_bytes, f64::from),
-        ">i2" => decoder!(i16, from_be_bytes, f64::from),
-        "<u2" => decoder!(u16, from_le_bytes, f64::from),
-        ">u2" => decoder!(u16, from_be_bytes, f64::from),
-        "<i4" => decoder!(i32, from_le_bytes, f64::from),
-        ">i4" => decoder!(i32, from_be_bytes, f64::from),
-        "<u4" => decoder!(u32, from_le_bytes, f64::from),
-        ">u4" => decoder!(u32, from_be_bytes, f64::from),
-        "<i8" => decoder!(i64, from_le_bytes, |x| x as f64),
-        ">i8" => decoder!(i64, from_be_bytes, |x| x as f64),
-        "<u8" => decoder!(u64, from_le_bytes, |x| x as f64),
-        ">u8" => decoder!(u64, from_be_bytes, |x| x as f64),
-        "<f2" => decoder!(f16, from_le_bytes, f64::from),
-        ">f2" => decoder!(f16, from_be_bytes, f64::from),
-        "<f4" => decoder!(f32, from_le_bytes, f64::from),
-        ">f4" => decoder!(f32, from_be_bytes, f64::from),
-        "<f8" => decoder!(f64, from_le_bytes, f64::from),
-        ">f8" => decoder!(f64, from_be_bytes, f64::from),
-        _ => None,
+    let start = begin + length;
+    let Some(header) = bytes.get(begin..start) else {
+        bail!(Input, "its header is cut short");
+    };
+    let Some((descriptor, is_fortran, shape)) = fields(header) else {
+        bail!(Input, "its header is not that of a plain array");
+    };
+    let Some(number) = Number::of_numpy(&descriptor) else {
+        bail!(
+            Input,
+            "it holds values of the type {}; f16, f32, f64 and whole numbers of 8 to 64 bits can be read here",
+            shorten(&descriptor)
+        );
+    };
+    let layout = Layout {
+        number,
+        shape,
+        is_fortran,
+        start,
+    };
+    let stored = bytes.len() - start;
+    match layout.bytes() {
+        Some(claimed) if claimed == stored => Ok(layout),
+        _ => bail!(
+            Input,
+            "it holds {stored} bytes of numbers, and its header claims another size: the shape {:?} of {} bytes each",
+            layout.shape,
+            number.size
+        ),
     }
 }
 
-impl ReadableElement for Number {
-    fn read_to_end_exact_vec<R: Read>(
-        mut reader: R,
-        descriptor: &Value,
-        length: usize,
-    ) -> Result<Vec<Self>, ReadDataError> {
-        let known = match descriptor {
-            Value::String(descriptor) => decoder(descriptor),
-            _ => None,
-        };
-        let Some(Decoder { size, decode }) = known else {
-            return Err(ReadDataError::WrongDescriptor(descriptor.clone()));
-        };
-        let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes)?;
-        match bytes.len().checked_sub(length.saturating_mul(size)) {
-            None => Err(ReadDataError::MissingData),
-            Some(0) => Ok(bytes.chunks(size).map(decode).map(Self).collect()),
-            Some(extra) => Err(ReadDataError::ExtraBytes(extra)),
-        }
+/// The type, whether the first axis is the fastest, and the shape.
+fn fields(header: &[u8]) -> Option<(String, bool, Vec<usize>)> {
+    let opens = |byte: &&u8| matches!(byte, b'(' | b'[' | b'{');
+    if header.iter().filter(opens).count() != BRACKETS {
+        return None;
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(descriptor: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-        let header =
-            format!("{{'descr': {descriptor}, 'fortran_order': False, 'shape': ({shape}), }}");
-        let header = format!("{header:<117}\n");
-        let length = (header.len() as u16).to_le_bytes();
-        [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), data].concat()
-    }
-
-    fn read(descriptor: &str, shape: &str, data: &[u8]) -> Result<Vec<f64>> {
-        let file = file(descriptor, shape, data);
-        Ok(tensor(&file, Path::new("a.npy"))?
-            .flatten_all()?
-            .to_vec1()?)
-    }
-
-    /// 1, 2 and, where there is a sign, -3.
-    #[test]
-    fn every_type_is_read_in_either_byte_order() {
-        macro_rules! check {
-            ($type:ty, $name:literal, $last:literal) => {
-                let numbers = [1u8, 2, 3].map(|x| x as $type);
-                let last = (0 as $type).wrapping_sub($last);
-                check!(@ $name, [numbers[0], numbers[1], last], [1.0, 2.0, last as f64]);
-            };
-            (@ $name:literal, $numbers:expr, $expected:expr) => {
-                let little: Vec<u8> = $numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
-                let big: Vec<u8> = $numbers.iter().flat_map(|x| x.to_be_bytes()).collect();
-                let orders = if $name.ends_with('1') { ["|", "|"] } else { ["<", ">"] };
-                for (order, bytes) in orders.iter().zip([little, big]) {
-                    let descriptor = format!("'{order}{}'", $name);
-                    assert_eq!(read(&descriptor, "3,", &bytes).unwrap(), $expected, "{descriptor}");
-                }
-            };
-        }
-        check!(i8, "i1", 3);
-        check!(i16, "i2", 3);
-        check!(i32, "i4", 3);
-        check!(i64, "i8", 3);
-        check!(u8, "u1", 3);
-        check!(u16, "u2", 3);
-        check!(u32, "u4", 3);
-        check!(@ "u8", [1u64, 2, 1 << 53], [1.0, 2.0, 9007199254740992.0]);
-        check!(@ "f2", [1.0, 2.5, -65504.0].map(f16::from_f64), [1.0, 2.5, -65504.0]);
-        check!(@ "f4", [1.0f32, 2.5, -3e38], [1.0, 2.5, f64::from(-3e38f32)]);
-        check!(@ "f8", [1.0f64, 2.5, -3e300], [1.0, 2.5, -3e300]);
-    }
-
-    #[test]
-    fn what_is_no_real_number_or_has_another_length_is_an_error() {
-        for (descriptor, shape, bytes) in [
-            ("'<c8'", "1,", 8),
-            ("'|b1'", "1,", 1),
-            ("'<U2'", "1,", 8),
-            ("[('x', '<f4')]", "1,", 4),
-            ("'<f2'", "2,", 3),
-            ("'<f2'", "2,", 5),
-            ("'<f8'", "1000000000000,", 8),
-        ] {
-            let error = read(descriptor, shape, &vec![0; bytes]).unwrap_err();
-            let report = error.report();
-            assert!(report.contains("a.npy as an array"), "{report}");
-        }
-    }
+    let header: Value = str::from_utf8(header).ok()?.trim().parse().ok()?;
+    let entries = header.as_dict().filter(|entries| entries.len() == 3)?;
+    let field = |name: &str| {
+        let mut entries = entries.iter();
+        let found = entries.find(|(key, _)| key.as_string().is_some_and(|key| key == name));
+        found.map(|(_, value)| value)
+    };
+    let shape = field("shape")?.as_tuple()?.iter();
+    let shape = shape.map(|size| size.as_integer()?.to_usize());
+    Some((
+        field("descr")?.as_string()?.clone(),
+        field("fortran_order")?.as_boolean()?,
+        shape.collect::<Option<_>>()?,
+    ))
 }

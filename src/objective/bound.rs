@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::Objective;
 use super::at_tap::{AtTap, Rows};
 use super::diversity;
 use super::facet::Styles;
 use super::term::Place;
+use super::{Objective, Sources};
 use crate::backend::cpu::Real;
 use crate::backend::field::Field;
 use crate::encoder::engine::Cpu;
@@ -16,7 +16,6 @@ use crate::encoder::positions::Positions;
 use crate::encoder::tap::{Tap, TapId};
 use crate::encoder::{AnyField, Encoder, Pass};
 use crate::error::{Result, bail};
-use crate::model::Model;
 use crate::size::Size;
 
 /// An objective that can be evaluated.
@@ -41,11 +40,11 @@ impl Bound {
     ///
     /// # Errors
     /// When a tap or unit does not exist, a vector does not fit its tap, or the model embeds no texts.
-    pub fn new(objective: &Objective, model: &Model) -> Result<Self> {
+    pub fn new(objective: &Objective, sources: &Sources) -> Result<Self> {
         let mut terms = Vec::new();
         let mut taps = Vec::new();
         for (weight, term) in objective.terms() {
-            let place = term.bind(model)?;
+            let place = term.bind(sources)?;
             match place {
                 Place::AtTap(tap, _) | Place::AcrossGroup(tap) | Place::OnTheWay(tap, _) => {
                     taps.push(tap);
@@ -57,7 +56,7 @@ impl Bound {
         taps.sort_unstable();
         taps.dedup();
         let bound = Self { terms, taps };
-        bound.check_facets(&model.encoder)?;
+        bound.check_facets(&sources.model().encoder)?;
         Ok(bound)
     }
 

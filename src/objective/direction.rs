@@ -2,34 +2,43 @@
 //! `dot(a, v) * max(0.1, cos(a, v))^power`.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use candle_core::WithDType;
 
+use super::list::parse_range;
+use super::sources::Sources;
 #[cfg(feature = "cuda")]
 use super::table::{Entry, Kind};
 use crate::backend::cpu::Real;
-use crate::encoder::Encoder;
 use crate::encoder::tap::{TapId, canonical};
-use crate::error::{Result, bail, shorten};
+use crate::error::{Context, Result, bail, shorten};
+use crate::input::arrays::split_name;
+use crate::input::vectors::Vectors;
 
 /// The highest power of a cosine: with lucid's floor of 0.1 the next ones vanish in `f32`.
 const MOST_POWER: u32 = 16;
 
 /// How it is spelled.
-pub(super) const USAGE: &str = "write direction(TAP, FILE) or direction(TAP, FILE, POWER)";
+pub(super) const USAGE: &str =
+    "write direction(TAP, FILE), direction(TAP, FILE, ROW) or direction(TAP, FILE, ROW, power=2)";
 
 /// Lucid's guards in `_dot_cossim`: the floor of the cosine, and the constant beside the norms.
 const COSINE_FLOOR: f64 = 0.1;
 const NORM_EPSILON: f64 = 1e-4;
 
-/// A direction as it is spelled: `direction(TAP, FILE[, POWER])`.
+/// A direction as it is spelled: `direction(TAP, FILE[#ARRAY][, ROW][, power=POWER])`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Direction {
     /// The tap's canonical name.
     pub tap: String,
-    /// An `.npy` or `.safetensors` file with one vector.
+    /// An `.npy`, `.npz` or `.safetensors` file of one vector, or of a dictionary of them.
     pub file: PathBuf,
+    /// Which array of the file, if it has several.
+    pub array: Option<String>,
+    /// Which vector of the dictionary.
+    pub row: Option<usize>,
     /// 0 for the plain dot product.
     pub power: u32,
 }
@@ -44,53 +53,101 @@ pub(super) struct BoundDirection {
 impl Direction {
     /// Reads what stands in the parentheses.
     pub(super) fn parse(arguments: &str) -> Result<Self> {
-        let Some((tap, file)) = arguments.split_once(',') else {
-            bail!(
+        let (direction, rows) = Self::parse_rows(arguments)?;
+        let row = match rows.as_slice() {
+            [] => None,
+            [row] if row.len() == 1 => Some(row.start),
+            _ => bail!(
+                Request,
+                "\"direction({})\" names several rows, which make a picture each: ask for them alone, without a weight or \
+                 other terms, or name one row",
+                shorten(arguments)
+            ),
+        };
+        Ok(Self { row, ..direction })
+    }
+
+    /// Reads what stands in the parentheses, where the row may be a list of rows and ranges.
+    pub(super) fn parse_rows(arguments: &str) -> Result<(Self, Vec<Range<usize>>)> {
+        let mut parts: Vec<&str> = arguments.split(',').map(str::trim).collect();
+        let power = parts.iter().skip(2).next_back().and_then(|part| {
+            let (name, power) = part.split_once('=')?;
+            (name.trim() == "power").then_some(power.trim())
+        });
+        if power.is_some() {
+            parts.pop();
+        }
+        let (tap, file, rows) = match parts.as_slice() {
+            [_] | [] => bail!(
                 Request,
                 "\"direction({})\" names no file; {USAGE}",
                 shorten(arguments)
-            );
-        };
-        let (file, power) = match file.rsplit_once(',') {
-            None => (file, 0),
-            Some((file, power)) => match power.trim().parse() {
-                Ok(power) if power <= MOST_POWER => (file, power),
-                _ => bail!(
-                    Request,
-                    "the power \"{}\" is not a whole number from 0 to {MOST_POWER}; {USAGE}",
-                    shorten(power.trim())
-                ),
-            },
-        };
-        if file.trim().is_empty() || tap.trim().is_empty() {
-            bail!(
+            ),
+            ["", ..] | [_, "", ..] => bail!(
                 Request,
                 "\"direction({})\" is incomplete; {USAGE}",
                 shorten(arguments)
-            );
-        }
-        Ok(Self {
+            ),
+            [tap, file, rows @ ..] => (tap, file, rows),
+        };
+        let rows = rows.iter().map(|row| match parse_range(row) {
+            Some(rows) => Ok(rows),
+            None => bail!(
+                Request,
+                "\"{}\" is neither a row nor a range of rows; {USAGE}",
+                shorten(row)
+            ),
+        });
+        let (file, array) = split_name(file);
+        let direction = Self {
             tap: canonical(tap),
-            file: file.trim().into(),
-            power,
-        })
+            file: file.into(),
+            array: array.map(str::to_owned),
+            row: None,
+            power: power.map_or(Ok(0), parse_power)?,
+        };
+        Ok((direction, rows.collect::<Result<_>>()?))
     }
 
-    pub(super) fn bind(&self, encoder: &Encoder) -> Result<(TapId, BoundDirection)> {
-        let Self { tap, file, power } = self;
-        let id = encoder.tap_named(tap)?;
-        let vector = crate::input::vector(file)?;
+    pub(super) fn bind(&self, sources: &Sources) -> Result<(TapId, BoundDirection)> {
+        let encoder = &sources.model().encoder;
+        let id = encoder.tap_named(&self.tap)?;
         let channels = encoder.tap(id).channels;
-        if vector.len() != channels {
-            bail!(
-                Input,
-                "{} holds {} numbers, but {tap} has {channels} units",
-                file.display(),
-                vector.len()
-            );
-        }
-        let power = *power;
+        let vectors = sources.vectors(&self.file, self.array.as_deref(), channels);
+        let vectors =
+            vectors.context(|| format!("no vector for the {channels} units of {}", self.tap))?;
+        let vector = vectors.get(self.row_in(&vectors)?)?;
+        let power = self.power;
         Ok((id, BoundDirection { vector, power }))
+    }
+
+    fn row_in(&self, vectors: &Vectors) -> Result<usize> {
+        let (label, count) = (vectors.label(), vectors.count());
+        match self.row {
+            None if count == 1 => Ok(0),
+            None => bail!(
+                Request,
+                "{label} holds {count} vectors: say which, as in direction({}, {label}, 0); 0..{count} makes a picture of each",
+                self.tap
+            ),
+            Some(row) if count == 1 && row > 0 => bail!(
+                Request,
+                "{label} holds one vector, there is no row {row}; if that was to be the power, write direction({}, {label}, power={row})",
+                self.tap
+            ),
+            Some(row) => Ok(row),
+        }
+    }
+}
+
+fn parse_power(text: &str) -> Result<u32> {
+    match text.parse() {
+        Ok(power) if power <= MOST_POWER => Ok(power),
+        _ => bail!(
+            Request,
+            "the power \"{}\" is not a whole number from 0 to {MOST_POWER}; {USAGE}",
+            shorten(text)
+        ),
     }
 }
 
@@ -114,10 +171,22 @@ impl BoundDirection {
 
 impl fmt::Display for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tap, file, power } = self;
+        let Self {
+            tap,
+            file,
+            array,
+            row,
+            power,
+        } = self;
         write!(f, "direction({tap}, {}", file.display())?;
+        if let Some(array) = array {
+            write!(f, "#{array}")?;
+        }
+        if let Some(row) = row {
+            write!(f, ", {row}")?;
+        }
         if *power > 0 {
-            write!(f, ", {power}")?;
+            write!(f, ", power={power}")?;
         }
         f.write_str(")")
     }

@@ -13,14 +13,13 @@ use std::path::PathBuf;
 
 use candle_core::{DType, WithDType};
 
+use super::Sources;
 use super::at_tap::Rows;
 use crate::backend::cpu::Real;
 use crate::backend::field::Field;
-use crate::encoder::Encoder;
 use crate::encoder::positions::Positions;
 use crate::encoder::tap::{Tap, TapId, canonical};
 use crate::error::{Result, bail, shorten};
-use crate::input;
 
 /// How it is spelled.
 pub(super) const USAGE: &str =
@@ -31,7 +30,7 @@ pub(super) const USAGE: &str =
 pub struct Facet {
     /// The tap's canonical name.
     pub tap: String,
-    /// An `.npy` or `.safetensors` file with the style: `(channels)`, or a map `(channels, h, w)`.
+    /// An `.npy`, `.npz` or `.safetensors` file with the style: `(channels)`, or a map `(channels, h, w)`.
     pub file: PathBuf,
     /// Whether the cotangent passes no ReLU.
     pub is_linear: bool,
@@ -84,14 +83,15 @@ impl Facet {
         })
     }
 
-    pub(super) fn bind(&self, encoder: &Encoder) -> Result<(TapId, BoundFacet)> {
+    pub(super) fn bind(&self, sources: &Sources) -> Result<(TapId, BoundFacet)> {
+        let encoder = &sources.model().encoder;
         let Self {
             tap,
             file,
             is_linear,
         } = self;
         let id = encoder.tap_named(tap)?;
-        let style = input::array(file)?;
+        let style = sources.file(file)?.array(None)?.tensor()?;
         let channels = encoder.tap(id).channels;
         let grid = match *style.dims() {
             [own] | [1, own] if own == channels => (1, 1),

@@ -2,17 +2,19 @@
 
 use std::ops::Range;
 
-use super::Objective;
+use super::direction::Direction;
+use super::parse::split_terms;
 use super::unit::parse_address;
+use super::{Objective, Term};
 use crate::error::{Result, bail, shorten};
 
-/// What one text asks for: an objective, or several units by ranges (`0..8`, the end left out) and lists
-/// (`89,550`), each an objective of its own. They are made one after the other: a text can name more than there is
+/// What one text asks for: an objective, or several units, or rows of a dictionary, by ranges (`0..8`, the end left
+/// out) and lists (`89,550`), each an objective of its own. They are made one after the other: a text can name more than there is
 /// memory for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
     objective: Objective,
-    /// Of the objective's unit; none where the objective is meant as it is.
+    /// Of the objective's unit or row; none where the objective is meant as it is.
     ranges: Vec<Range<usize>>,
 }
 
@@ -20,15 +22,17 @@ impl Asked {
     /// The objectives, in the order in which they are named.
     pub fn objectives(&self) -> impl Iterator<Item = Objective> + '_ {
         let itself = self.ranges.is_empty().then(|| self.objective.clone());
-        let channels = self.ranges.iter().cloned().flatten();
+        let numbers = self.ranges.iter().cloned().flatten();
         itself
             .into_iter()
-            .chain(channels.map(|channel| self.of(channel)))
+            .chain(numbers.map(|number| self.of(number)))
     }
 
-    /// Of each range the objective of its last unit: a model that has those has all.
+    /// Of each range the objective of its last unit, or the one objective: what fits those fits all.
     pub fn lasts(&self) -> impl Iterator<Item = Objective> + '_ {
-        self.ranges.iter().map(|range| self.of(range.end - 1))
+        let itself = self.ranges.is_empty().then(|| self.objective.clone());
+        let lasts = self.ranges.iter().map(|range| self.of(range.end - 1));
+        itself.into_iter().chain(lasts)
     }
 
     /// How many they are.
@@ -37,8 +41,9 @@ impl Asked {
         sizes.fold(usize::from(self.ranges.is_empty()), usize::saturating_add)
     }
 
-    fn of(&self, channel: usize) -> Objective {
-        self.objective.clone().of_channel(channel)
+    /// The objective is a lone unit or direction.
+    fn of(&self, number: usize) -> Objective {
+        self.objective.clone().of_channel(number).of_row(number)
     }
 }
 
@@ -50,11 +55,22 @@ pub fn parse_units(text: &str) -> Result<Asked> {
     if let Some((tap, units, position)) = parse_address(text).ok()
         && is_list(units)
     {
-        let ranges = units.split(',').map(|part| parse_range(part.trim(), text));
+        let range = |part: &str| match parse_range(part) {
+            Some(range) => Ok(range),
+            None => bail!(
+                Request,
+                "\"{}\" in \"{}\" is not a unit or a range: write 89 or 0..16",
+                shorten(part.trim()),
+                shorten(text)
+            ),
+        };
         return Ok(Asked {
             objective: Objective::unit(tap, 0, position),
-            ranges: ranges.collect::<Result<_>>()?,
+            ranges: units.split(',').map(range).collect::<Result<_>>()?,
         });
+    }
+    if let Some(asked) = parse_rows(text) {
+        return Ok(asked);
     }
     Ok(Asked {
         objective: text.parse()?,
@@ -70,23 +86,29 @@ fn is_list(units: &str) -> bool {
             .all(|c| c.is_ascii_digit() || matches!(c, ',' | '.' | ' '))
 }
 
-fn parse_range(part: &str, text: &str) -> Result<Range<usize>> {
-    let range = match part.split_once("..") {
-        Some((start, end)) => start.trim().parse().ok().zip(end.trim().parse().ok()),
-        None => part
-            .parse()
-            .ok()
-            .and_then(|unit: usize| Some((unit, unit.checked_add(1)?))),
+/// Rows of a dictionary, where the text is a lone direction that names some.
+fn parse_rows(text: &str) -> Option<Asked> {
+    let [(sign, term)] = split_terms(text).ok()?[..] else {
+        return None;
     };
-    match range {
-        Some((start, end)) if start < end => Ok(start..end),
-        _ => bail!(
-            Request,
-            "\"{}\" in \"{}\" is not a unit or a range: write 89 or 0..16",
-            shorten(part),
-            shorten(text)
-        ),
-    }
+    let arguments = term.strip_prefix("direction(")?.strip_suffix(')')?;
+    let (direction, ranges) = Direction::parse_rows(arguments).ok()?;
+    (!ranges.is_empty()).then(|| Asked {
+        objective: Objective::from(Term::Direction(direction)) * sign,
+        ranges,
+    })
+}
+
+/// Reads `89` or `0..16`.
+pub(super) fn parse_range(part: &str) -> Option<Range<usize>> {
+    let (start, end) = match part.split_once("..") {
+        Some((start, end)) => (start.trim().parse().ok()?, end.trim().parse().ok()?),
+        None => {
+            let unit: usize = part.trim().parse().ok()?;
+            (unit, unit.checked_add(1)?)
+        }
+    };
+    (start < end).then_some(start..end)
 }
 
 #[cfg(test)]
@@ -121,6 +143,10 @@ mod tests {
             spell("layer4:1,5..7@1,2"),
             ["layer4:1@1,2", "layer4:5@1,2", "layer4:6@1,2"]
         );
+        assert_eq!(
+            spell("-direction(layer4, d.npz#W, 7,0..2, power=3)"),
+            [7, 0, 1].map(|row| format!("-direction(layer4, d.npz#W, {row}, power=3)"))
+        );
         for bad in [
             "layer4:3..3",
             "layer4:0..99999999999999999999",
@@ -131,6 +157,9 @@ mod tests {
             "nan*3",
             "x*tv",
             "direction(layer4",
+            "direction(layer4, d.npy, 3..3)",
+            "direction(layer4, d.npy, 0..3) - 2*tv",
+            "direction(layer4, d.npy, 0) - direction(layer4, d.npy, 0..3)",
         ] {
             assert!(parse_units(bad).is_err(), "{bad}");
         }

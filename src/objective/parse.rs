@@ -32,7 +32,7 @@ fn in_objective(text: &str, error: Error) -> Error {
 
 /// Splits at the `+` and `-` between terms: those outside parentheses and quotes that follow a whole term,
 /// not an operator or a number's exponent.
-fn split_terms(text: &str) -> Result<Vec<(f32, &str)>> {
+pub(super) fn split_terms(text: &str) -> Result<Vec<(f32, &str)>> {
     let mut terms = Vec::new();
     let (mut sign, mut start, mut depth) = (1.0, 0, 0usize);
     let (mut is_quoted, mut is_escaped) = (false, false);
@@ -167,14 +167,19 @@ mod tests {
                 })
             },
         );
-        let direction =
-            (tap, "[a-z0-9_+*\"/-]{1,9}\\.npy", 0u32..4).prop_map(|(tap, file, power)| {
+        let array = proptest::option::of("[A-Za-z0-9_.#/=]{1,9}");
+        let row = proptest::option::of(0usize..9999);
+        let direction = (tap, "[a-z0-9_+*#\"/-]{1,9}\\.np[yz]", array, row, 0u32..4).prop_map(
+            |(tap, file, array, row, power)| {
                 Term::Direction(Direction {
                     tap,
+                    array: array.filter(|_| file.ends_with('z')),
                     file: file.into(),
+                    row,
                     power,
                 })
-            });
+            },
+        );
         let deepdream = tap.prop_map(|tap| Term::DeepDream(DeepDream { tap }));
         let text = any::<String>().prop_map(|text| Term::Text(Text { text }));
         prop_oneof![

@@ -10,11 +10,11 @@ use super::direction::{self, Direction};
 use super::diversity::{self, Diversity};
 use super::facet::{self, BoundFacet, Facet};
 use super::on_canvas::OnCanvas;
+use super::sources::Sources;
 use super::text::{self, Text};
 use super::unit::Unit;
 use crate::encoder::tap::TapId;
 use crate::error::Result;
-use crate::model::Model;
 
 /// A quantity that can be read off an image.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,27 +95,27 @@ impl Term {
     ///
     /// # Errors
     /// When one of them does not exist or fit.
-    pub(super) fn bind(&self, model: &Model) -> Result<Place> {
-        let encoder = &model.encoder;
+    pub(super) fn bind(&self, sources: &Sources) -> Result<Place> {
+        let encoder = &sources.model().encoder;
         Ok(match self {
             Self::Unit(unit) => {
                 let (tap, unit) = unit.bind(encoder)?;
                 Place::AtTap(tap, AtTap::Unit(unit))
             }
             Self::Direction(direction) => {
-                let (tap, along) = direction.bind(encoder)?;
+                let (tap, along) = direction.bind(sources)?;
                 Place::AtTap(tap, AtTap::Direction(along))
             }
             Self::DeepDream(DeepDream { tap }) => {
                 Place::AtTap(encoder.tap_named(tap)?, AtTap::DeepDream)
             }
             Self::Text(text) => {
-                let (tap, text) = text.bind(model)?;
+                let (tap, text) = text.bind(sources)?;
                 Place::AtTap(tap, AtTap::Text(text))
             }
             Self::Diversity(Diversity { tap }) => Place::AcrossGroup(encoder.tap_named(tap)?),
             Self::Facet(facet) => {
-                let (tap, facet) = facet.bind(encoder)?;
+                let (tap, facet) = facet.bind(sources)?;
                 Place::OnTheWay(tap, facet)
             }
             Self::L2 => Place::OnCanvas(OnCanvas::L2),

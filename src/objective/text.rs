@@ -1,10 +1,12 @@
 //! How well an image fits a text: the cosine of their embeddings.
 
 use std::fmt;
+use std::sync::Arc;
 
 use candle_core::WithDType;
 
 use super::direction::norm;
+use super::sources::Sources;
 #[cfg(feature = "cuda")]
 use super::table::{Entry, Kind};
 use crate::backend::cpu::Real;
@@ -26,7 +28,7 @@ pub struct Text {
 /// A text's embedding, of length 1.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct BoundText {
-    embedding: Vec<f64>,
+    embedding: Arc<Vec<f64>>,
 }
 
 impl Text {
@@ -42,31 +44,35 @@ impl Text {
         }
     }
 
-    /// Embeds the text with the model's text encoder.
-    pub(super) fn bind(&self, model: &Model) -> Result<(TapId, BoundText)> {
-        let encoder = &model.encoder;
-        let tap = encoder.tap_named("embedding")?;
-        let own = std::slice::from_ref(&self.text);
-        let tower = model.texts()?;
-        let embedding = tower.embed(&tower.tokenise(own)?)?;
-        let embedding: Vec<f64> = embedding
-            .flatten_all()?
-            .to_dtype(candle_core::DType::F64)?
-            .to_vec1()?;
-        let length = norm(&embedding);
-        if !(length.is_finite() && length > 0.0) || embedding.len() != encoder.tap(tap).channels {
-            bail!(
-                Numeric,
-                "the embedding of \"{}\" has no direction: its {} numbers have the length {length}; a weight of the \
-                 text encoder of {} is too large or damaged",
-                shorten(&self.text),
-                embedding.len(),
-                model.origin
-            );
-        }
-        let embedding = embedding.into_iter().map(|x| x / length).collect();
+    pub(super) fn bind(&self, sources: &Sources) -> Result<(TapId, BoundText)> {
+        let tap = sources.model().encoder.tap_named("embedding")?;
+        let embedding = sources.embedding(&self.text)?;
         Ok((tap, BoundText { embedding }))
     }
+}
+
+/// The embedding of a text by the model's text encoder, divided by its length.
+pub(super) fn embed(text: &str, model: &Model) -> Result<Vec<f64>> {
+    let encoder = &model.encoder;
+    let tap = encoder.tap_named("embedding")?;
+    let tower = model.texts()?;
+    let embedding = tower.embed(&tower.tokenise(&[text.to_owned()])?)?;
+    let embedding: Vec<f64> = embedding
+        .flatten_all()?
+        .to_dtype(candle_core::DType::F64)?
+        .to_vec1()?;
+    let length = norm(&embedding);
+    if !(length.is_finite() && length > 0.0) || embedding.len() != encoder.tap(tap).channels {
+        bail!(
+            Numeric,
+            "the embedding of \"{}\" has no direction: its {} numbers have the length {length}; a weight of the \
+             text encoder of {} is too large or damaged",
+            shorten(text),
+            embedding.len(),
+            model.origin
+        );
+    }
+    Ok(embedding.into_iter().map(|x| x / length).collect())
 }
 
 impl BoundText {
@@ -78,9 +84,9 @@ impl BoundText {
         if length == 0.0 {
             return 0.0;
         }
-        let dot: f64 = a.iter().zip(&self.embedding).map(|(a, t)| a * t).sum();
+        let dot: f64 = a.iter().zip(&*self.embedding).map(|(a, t)| a * t).sum();
         let cosine = dot / length;
-        for ((own, a), t) in cotangent.iter_mut().zip(&a).zip(&self.embedding) {
+        for ((own, a), t) in cotangent.iter_mut().zip(&a).zip(&*self.embedding) {
             *own += weight * (t - cosine * a / length) / length;
         }
         cosine
@@ -106,7 +112,7 @@ mod tests {
     #[test]
     fn the_gradient_of_a_cosine_matches_central_differences() {
         let text = BoundText {
-            embedding: vec![0.6, 0.0, -0.8],
+            embedding: vec![0.6, 0.0, -0.8].into(),
         };
         let a = [0.5, -0.9, 1.1];
         let mut gradient = [0.0; 3];

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::model::spec::KNOWN;
 use crate::model::weights::Format;
-use crate::objective::Bound;
+use crate::objective::{Bound, Sources};
 use crate::param::Basis;
 use crate::size::Size;
 use crate::transform::preset::preset;
@@ -25,7 +25,7 @@ impl Recipe {
         else {
             return Ok(None);
         };
-        let bound = Bound::new(&self.objective, model)?;
+        let bound = Bound::new(&self.objective, &Sources::new(model))?;
         let mut options = model_options(&self.model, model);
         let mut give = |is_default: bool, option: &str, value: String| {
             if !is_default {

@@ -6,7 +6,7 @@ use crate::device::{self, Device, Dtype};
 use crate::error::{Result, bail, did_you_mean, shorten};
 use crate::model::Model;
 use crate::model::hint::instead;
-use crate::objective::{Bound, Objective, parse_units};
+use crate::objective::{Bound, Objective, Sources, parse_units};
 use crate::param::Basis;
 use crate::size::Size;
 use crate::transform::preset::{self, Preset, preset};
@@ -75,7 +75,8 @@ impl Request {
     /// # Errors
     /// When a value is out of range, or a unit, tap or preset does not exist: says what can be
     /// given instead.
-    pub fn resolve(&self, model: &Model) -> Result<Vec<Recipe>> {
+    pub fn resolve(&self, sources: &Sources) -> Result<Vec<Recipe>> {
+        let model = sources.model();
         device::check(self.device.kind(), self.dtype)?;
         let preset = self.preset()?;
         let ascent = self.ascent(&preset, model);
@@ -88,16 +89,16 @@ impl Request {
         for text in &self.units {
             let asked = parse_units(text);
             let asked = asked.map_err(|error| instead(model, text).unwrap_or(error))?;
+            let mut redirect = 0;
             for last in asked.lasts() {
-                Bound::new(&self.objective(last, &preset, model)?, model)?;
+                let bound = Bound::new(&self.objective(last, &preset, model)?, sources)?;
+                bound.check_positions(&model.encoder, ascent.size)?;
+                redirect = default_redirect(&bound, model);
             }
             for unit in asked.objectives() {
                 let objective = self.objective(unit, &preset, model)?;
-                let bound = Bound::new(&objective, model)?;
-                bound.check_positions(&model.encoder, ascent.size)?;
-                let files = files(&objective)?;
+                let files = files(&objective, sources)?;
                 let texts = texts(&objective, model)?;
-                let redirect = default_redirect(&bound, model);
                 let together = objective.compares_pictures().then_some(variants);
                 together.map_or(Ok(()), range::check_together)?;
                 if recipes.len() + variants as usize > MOST_PICTURES {

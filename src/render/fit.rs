@@ -44,7 +44,7 @@ impl Renderer<'_> {
             checkpoints: Vec::new(),
             ..recipe.ascent.clone()
         };
-        let rooms = self.machine.rooms(&settings, &recipe.job(self.model)?)?;
+        let rooms = self.machine.rooms(&settings, &recipe.job(self.sources)?)?;
         let held = recipe.pictures()
             * 3
             * recipe.ascent.size.pixels()

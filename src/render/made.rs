@@ -57,8 +57,8 @@ impl<'a> Made<'a> {
         };
         let unit = asked.objective.first_unit();
         Ok(Self {
-            model: renderer.model,
-            answers: unit.and_then(|unit| renderer.model.answers(unit.tap, unit.channel)),
+            model: renderer.model(),
+            answers: unit.and_then(|unit| renderer.model().answers(unit.tap, unit.channel)),
             steps_asked: asked.ascent.steps,
             recipe: asked.of_steps(rendered.steps_done),
             rendered,

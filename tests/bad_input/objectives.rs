@@ -68,7 +68,7 @@ fn a_position_outside_the_grid_is_refused_with_its_size() {
 #[test]
 fn a_power_that_would_vanish_is_refused() {
     for power in ["17", "-2", "1.5"] {
-        let text = format!("direction(layer4, v.npy, {power})");
+        let text = format!("direction(layer4, v.npy, power={power})");
         refused(&["render", &text], &[power, "from 0 to 16"]);
     }
 }
@@ -85,7 +85,7 @@ fn a_direction_must_fit_its_tap() {
     let short = save("short.safetensors", &[1.0; 5]);
     refused(
         &["render", &short],
-        &["short.safetensors", "5 numbers", "768"],
+        &["short.safetensors", "[5]", "768 units", "(n, 768)"],
     );
     let mut values = [1.0; 768];
     values[3] = f32::NAN;
@@ -96,7 +96,10 @@ fn a_direction_must_fit_its_tap() {
     let text = folder.path().join("text.npy");
     fs::write(&text, "1 2 3").unwrap();
     let text = format!("direction(layer4, {})", text.display());
-    refused(&["render", &text], &["text.npy", "as .npy or .safetensors"]);
+    refused(
+        &["render", &text],
+        &["text.npy", "as .npy, .npz or .safetensors"],
+    );
 }
 
 /// Runs of one step on the smallest canvas.

@@ -8,6 +8,7 @@ use percept::ascent::{Job, Rendered, Settings, Trace, ascend};
 use percept::backend::cuda::Gpu;
 use percept::device::Dtype;
 use percept::model::{Model, Options};
+use percept::objective::Sources;
 use percept::param::Basis;
 use percept::seed::Key;
 use percept::size::Size;
@@ -20,7 +21,7 @@ pub fn jobs(model: &Model, objectives: &[&str]) -> Vec<Job> {
     let stable = |text: &str| text.split(", /").next().unwrap().to_owned();
     let job = |text: &&str| {
         let key = Key::new(0, stable(text), 0);
-        Job::new(&text.parse().unwrap(), model, key).unwrap()
+        Job::new(&text.parse().unwrap(), &Sources::new(model), key).unwrap()
     };
     objectives.iter().map(job).collect()
 }
@@ -68,7 +69,7 @@ fn pictures_are_those_of_the_cpu() {
     let vector = folder.path().join("v.npy");
     write_vector(&vector, 768);
     let model = Model::load("mini", Options::default()).unwrap();
-    let direction = format!("direction(layer4.0.sum, {}, 2)", vector.display());
+    let direction = format!("direction(layer4.0.sum, {}, power=2)", vector.display());
     let objectives = [
         "layer4.0.sum:697",
         "layer4.0.sum:697 - 2*l2",

@@ -14,6 +14,7 @@ use percept::backend::field::Field;
 use percept::device::Dtype;
 use percept::encoder::layer::Rules;
 use percept::model::{Model, Options};
+use percept::objective::Sources;
 use percept::param::Basis;
 use percept::seed::Key;
 use percept::size::Size;
@@ -34,7 +35,7 @@ fn jobs(model: &Model, tap: &str, units: usize) -> Vec<Job> {
     let job = |unit| {
         let name = format!("{tap}:{unit}");
         let objective = name.parse().unwrap();
-        Job::new(&objective, model, Key::new(0, name, 0)).unwrap()
+        Job::new(&objective, &Sources::new(model), Key::new(0, name, 0)).unwrap()
     };
     (0..units).map(job).collect()
 }

@@ -12,6 +12,7 @@ use percept::device::Dtype;
 use percept::encoder::layer::Rules;
 use percept::encoder::tap::TapId;
 use percept::model::{Model, Options};
+use percept::objective::Sources;
 use percept::param::Basis;
 use percept::seed::Key;
 use percept::size::Size;
@@ -105,7 +106,7 @@ fn settings(steps: usize, transforms: Vec<Transform>) -> Settings {
 
 fn job(model: &Model, objective: &str) -> Job {
     let key = Key::new(0, "the same", 0);
-    Job::new(&objective.parse().unwrap(), model, key).unwrap()
+    Job::new(&objective.parse().unwrap(), &Sources::new(model), key).unwrap()
 }
 
 fn render(

@@ -83,7 +83,7 @@ fn what_a_device_sees_is_what_the_cpu_sees() {
         "layer4.0.sum:117",
         "layer4.0.sum:12 - 0.01*tv",
         "-layer3.2.sum:12",
-        &format!("direction(layer4.0.sum, {}, 2)", vector.display()),
+        &format!("direction(layer4.0.sum, {}, power=2)", vector.display()),
         "layer3:12 + 0.5*layer4.0.sum:40",
         "embedding:5",
     ];

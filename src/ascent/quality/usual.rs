@@ -10,7 +10,7 @@ use crate::encoder::tap::TapId;
 use crate::error::Result;
 use crate::model::Model;
 use crate::model::statistics::Statistics;
-use crate::objective::{Bound, Objective, Position, UnitRead};
+use crate::objective::{Bound, Objective, Position, Sources, UnitRead};
 use crate::param::{Basis, Parameterisation};
 use crate::seed::{Key, Purpose};
 use crate::size::Size;
@@ -73,7 +73,7 @@ impl<'a> Usual<'a> {
         let encoder = &self.model.encoder;
         let name = encoder.tap(tap).name.clone();
         let any_unit = Objective::unit(Some(name), 0, position);
-        let any_unit = Arc::new(Bound::new(&any_unit, self.model)?);
+        let any_unit = Arc::new(Bound::new(&any_unit, &Sources::new(self.model))?);
         let parameterisation = Parameterisation::new(Basis::Fourier { decay: 1.0 }, size);
         let mut images = Vec::new();
         for index in 0..NOISE_IMAGES {

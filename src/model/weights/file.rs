@@ -9,6 +9,7 @@ use super::content::{Container, recognise};
 use super::stored::Opened;
 use super::{safetensors, torch};
 use crate::error::{Context, bail};
+use crate::input::bytes::map;
 use crate::{Error, Result};
 
 /// A weight file's bytes.
@@ -35,10 +36,7 @@ impl WeightFile {
                 path.display()
             );
         }
-        // SAFETY: the map is read-only and private to this type. Its bytes change only if another
-        // process writes to the weight file in these moments; what is read from them is checked as
-        // untrusted data, whatever it is.
-        let map = unsafe { Mmap::map(&file) }.map_err(cannot_read)?;
+        let map = map(&file).map_err(cannot_read)?;
         Ok(Self {
             bytes: Bytes::Map(map),
             path: Some(path.to_owned()),
