@@ -3,7 +3,8 @@
 //
 // `facet_rows`: a warp a row (a position) of an image. Styles are f32, rows x channels an image, weighted; rows begin
 // `skipped` rows behind those of the activations. The sum over a row goes to a table. 8 + 4 E bytes a value.
-// `facet_values`: the sum of an image's rows, a warp an image, without the scale of its cotangents.
+// `facet_values`: the sum of an image's rows, a warp an image, without the scale of its cotangents; 0 where these are
+// lost, which the gradient's norm tells.
 #include "prelude.cuh"
 
 template <typename T>
@@ -16,8 +17,9 @@ __device__ __forceinline__ void facet_rows(const T *a, const T *pure, const floa
     size_t style = (size_t)i * channels;
     float sum = 0.0f;
     for (u32 c = lane; c < channels; c += 32) {
-      float g = load(pure[there + c]);
-      float slope = fmaf(fmaxf(g, 0.0f), rectified[style + c], g * linear[style + c]);
+      // What has no style takes nothing of a cotangent that may be infinite.
+      float g = load(pure[there + c]), r = rectified[style + c], l = linear[style + c];
+      float slope = (r == 0.0f ? 0.0f : fmaxf(g, 0.0f) * r) + (l == 0.0f ? 0.0f : g * l);
       sum = fmaf(load(a[there + c]), slope, sum);
       cotangent[there + c] = Stored<T>::of(load(cotangent[there + c]) + slope);
     }
@@ -33,7 +35,8 @@ KERNEL(facet_values_fwd_f32, const float *table, const float *scales, const u32 
   float sum = 0.0f;
   for (u32 row = lane; row < rows; row += 32) sum += table[(size_t)image * rows + row];
   sum = warp_sum(sum);
-  if (lane == 0) values[(size_t)step[STEP_PLACE] * images + image] = sum / scales[image];
+  bool is_finite = sum - sum == 0.0f;
+  if (lane == 0) values[(size_t)step[STEP_PLACE] * images + image] = is_finite ? sum / scales[image] : 0.0f;
 }
 
 #define FACET(T, S)                                                                                                    \

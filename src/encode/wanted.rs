@@ -92,6 +92,12 @@ impl Wanted {
                         "\"{text}\" has a penalty on the RGB image, which an encoder's input is not: leave it out"
                     );
                 }
+                if bound.needs_more_than_a_pass() {
+                    bail!(
+                        Request,
+                        "\"{text}\" has a facet or compares pictures, which only an ascent does: leave that out"
+                    );
+                }
                 Some(bound)
             }
         };

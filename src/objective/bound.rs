@@ -86,6 +86,14 @@ impl Bound {
         places.any(|place| matches!(place, Place::OnCanvas(_)))
     }
 
+    /// Whether a term compares pictures or acts on the way back, which [`Bound::evaluate`] leaves out.
+    pub fn needs_more_than_a_pass(&self) -> bool {
+        self.terms.iter().any(|(_, place)| match place {
+            Place::AcrossGroup(_) | Place::OnTheWay(..) => true,
+            Place::AtTap(..) | Place::OnCanvas(_) => false,
+        })
+    }
+
     /// Whether the objective reads a unit after a ReLU, whose gradient can vanish.
     pub fn reads_after_relu(&self, encoder: &Encoder) -> bool {
         let mut taps = self.at_taps();

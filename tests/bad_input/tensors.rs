@@ -149,6 +149,10 @@ fn an_unknown_tap_or_gradient_is_refused() {
         &[picture, "--gradient", "3 - 200*tv"],
         &["tv", "leave it out"],
     );
+    refuses(
+        &[picture, "--gradient", "3 - diversity(layer3)"],
+        &["compares pictures", "only an ascent does"],
+    );
     refuses(&[picture, "--gradient", "99999"], &["no unit 99999"]);
     refuses(&[picture, "--gradient", "1,2"], &["1,2"]);
 }

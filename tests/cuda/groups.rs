@@ -4,6 +4,7 @@ use percept::ascent::cuda::GpuModel;
 use percept::ascent::{Job, Rendered, Settings, ascend};
 use percept::device::Dtype;
 use percept::model::{Model, Options};
+use percept::objective::Sources;
 use percept::seed::Key;
 use percept::size::Size;
 
@@ -13,7 +14,8 @@ use super::networks::{SMALL_VIT, random};
 
 fn group(model: &Model, objective: &str, pictures: u32) -> Job {
     let keys = (0..pictures).map(|variant| Key::new(0, "group", variant));
-    Job::group(&objective.parse().unwrap(), model, keys.collect()).unwrap()
+    let sources = Sources::new(model);
+    Job::group(&objective.parse().unwrap(), &sources, keys.collect()).unwrap()
 }
 
 fn pixels(rendered: &Rendered) -> Vec<f32> {
