@@ -153,10 +153,10 @@ impl Objective {
     }
 
     /// How its randomness is addressed: as it is spelled, but with digests for files, which may lie anywhere, and
-    /// without penalties on the image, so that pictures with and without one begin and are transformed alike.
+    /// without penalties on the image and facets, so that pictures with and without one begin and are transformed alike.
     pub fn address(&self, digest: impl Fn(&Path) -> String) -> String {
         let mut terms = self.terms.clone();
-        terms.retain(|(_, term)| !term.is_penalty());
+        terms.retain(|(_, term)| !term.is_penalty() && !matches!(term, Term::Facet(_)));
         for (_, term) in &mut terms {
             if let Some(file) = term.file_mut() {
                 *file = format!("sha256:{}", digest(file)).into();

@@ -1,8 +1,8 @@
 //! Parameterisations: free numbers to an RGB canvas in (0, 1), and back.
 //!
-//! Each makes three planes of decorrelated colours ([`Planes`]), from which lucid's colour matrix and a sigmoid make the
-//! canvas ([`colour`]). The Fourier parameterisation makes every frequency equally easy
-//! to change, which is what turns noise into pictures; the pixel parameterisation is there for comparison.
+//! Each makes three planes of decorrelated colours, from which lucid's colour matrix and a sigmoid make the canvas
+//! ([`colour`]). The Fourier parameterisation makes every frequency equally easy to change, which is what turns noise into
+//! pictures; the pixel parameterisation is there for comparison.
 
 #[cfg(feature = "cuda")]
 pub mod cuda;

@@ -49,6 +49,9 @@ fn randomness_depends_on_what_is_rendered_and_not_on_where_a_file_lies() {
     assert_eq!(of("5"), [Key::new(0, "layer4.0.sum:5", 0)]);
     assert_eq!(of("5 - 10*l2"), of("5"));
     assert_eq!(of("5 - 0.1*tv + 2*layer3:7"), of("5 + 2*layer3:7"));
+    let facet = format!("5 + facet(layer4.0.conv1, {})", path("d.npy").display());
+    ndarray_npy::write_npy(path("d.npy"), &ndarray::Array1::<f32>::ones(192)).unwrap();
+    assert_eq!(of(&facet), of("5"));
     assert_ne!(of("-5"), of("5"));
 }
 

@@ -65,9 +65,18 @@ impl Array {
     /// All of it, as a tensor of `f64`.
     ///
     /// # Errors
-    /// When a number is not finite.
+    /// When a number is not finite, or the shape is none of an array that could be.
     pub fn tensor(&self) -> Result<Tensor> {
         let shape = self.shape();
+        // Of an empty array any size may be said.
+        let mut sizes = shape.iter().map(|&size| size.max(1));
+        if sizes.try_fold(1usize, usize::checked_mul).is_none() {
+            bail!(
+                Input,
+                "{} has the shape {shape:?}, which is too large: save it again with its true shape",
+                self.label
+            );
+        }
         let values = self.read(0, 1, shape.iter().product());
         check_finite(&values, &self.label)?;
         if !self.is_fortran() {

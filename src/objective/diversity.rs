@@ -167,7 +167,7 @@ mod tests {
         let stronger: Vec<f64> = first.iter().map(|x| 3.0 * x).collect();
         let (likenesses, _) = likeness(&[first.clone(), stronger, vec![0.0; 6]], 1.0);
         assert!((likenesses[0] - 1.0).abs() < 1e-12 && (likenesses[1] - 1.0).abs() < 1e-12);
-        let (alone, gradient) = likeness(&[first.clone()], 1.0);
+        let (alone, gradient) = likeness(std::slice::from_ref(first), 1.0);
         assert_eq!((alone, gradient), (vec![0.0], vec![vec![0.0; 6]]));
         assert_eq!(likenesses[2], 0.0);
     }

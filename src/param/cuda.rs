@@ -17,7 +17,7 @@ pub struct GpuParameterisation {
 
 /// As [`Planes`].
 enum GpuPlanes {
-    Fourier(GpuSynthesis),
+    Fourier(Box<GpuSynthesis>),
     Pixel,
 }
 
@@ -35,7 +35,7 @@ impl Parameterisation {
         Ok(GpuParameterisation {
             pixels: self.size.pixels(),
             planes: match &self.planes {
-                Planes::Fourier(synthesis) => GpuPlanes::Fourier(synthesis.upload(gpu)?),
+                Planes::Fourier(synthesis) => GpuPlanes::Fourier(Box::new(synthesis.upload(gpu)?)),
                 Planes::Pixel => GpuPlanes::Pixel,
             },
             colours: GpuColours::upload(gpu)?,
