@@ -37,28 +37,30 @@ fn compare(model: &Model, objectives: [&str; 3]) {
     };
     let gold = unwrap(ascend(model, &settings, &jobs, &()));
     assert_eq!(gold.len(), 6);
-    for (dtype, within) in [(Dtype::F32, 1e-3), (Dtype::F16, 0.02), (Dtype::Bf16, 0.03)] {
+    for (dtype, within, of_norm) in [
+        (Dtype::F32, 1e-3, 1e-3),
+        (Dtype::F16, 0.02, 0.05),
+        (Dtype::Bf16, 0.1, 0.2),
+    ] {
         let there = GpuModel::upload(model, gpu.clone(), dtype).unwrap();
         let run = || unwrap(there.ascend(&settings, &jobs, &()));
         let (ours, again) = (run(), run());
         for (image, ((ours, again), gold)) in ours.iter().zip(&again).zip(&gold).enumerate() {
             assert_eq!(pixels(ours), pixels(again));
             // The first step, before rounding has turned a ReLU.
-            for (what, ours, gold) in [
-                ("value", &ours.trace.objective, &gold.trace.objective),
-                ("norm", &ours.trace.gradient_norm, &gold.trace.gradient_norm),
-            ] {
-                let close = (ours[0] - gold[0]).abs() <= within * gold[0].abs().max(0.1);
-                assert!(
-                    close,
-                    "{dtype}, {what} of {image}: {}, not {}",
-                    ours[0], gold[0]
-                );
-            }
+            let (value, true_value) = (ours.trace.objective[0], gold.trace.objective[0]);
+            let close = (value - true_value).abs() <= within * true_value.abs().max(1.0);
+            assert!(close, "{dtype}, {image}: {value}, not {true_value}");
+            let (norm, true_norm) = (ours.trace.gradient_norm[0], gold.trace.gradient_norm[0]);
+            let close = (norm - true_norm).abs() <= of_norm * true_norm;
+            assert!(close, "{dtype}, norm of {image}: {norm}, not {true_norm}");
             let squares = pixels(ours).into_iter().zip(pixels(gold));
             let squares: f32 = squares.map(|(a, b)| (a - b).powi(2)).sum();
             let distance = (squares / pixels(gold).len() as f32).sqrt();
-            assert!(distance < 10.0 * within, "{dtype}, {image}: {distance}");
+            assert!(
+                distance < (10.0 * within).min(0.2),
+                "{dtype}, {image}: {distance}"
+            );
         }
     }
 }
