@@ -235,6 +235,7 @@ pub fn on_the_pictures_side(bench: &mut Bench, images: u32, side: u32) {
             3 * side * side,
         )
     });
+    let constants = bench.zeros::<f32>(4);
     let corrections = bench.zeros::<f32>(2);
     bench.kernel(&name("adam_fwd"), 28 * 2 * count, 14 * 2 * count, || {
         let grid = Grid::elements((2 * count).div_ceil(4));
@@ -247,6 +248,7 @@ pub fn on_the_pictures_side(bench: &mut Bench, images: u32, side: u32) {
             first,
             second,
             gradient,
+            (&constants).into(),
             (&corrections).into(),
             (&lost).into(),
             (&step).into(),
