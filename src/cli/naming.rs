@@ -84,8 +84,8 @@ pub fn files(out: &Path, recipes: &[Recipe], resolution: usize) -> Result<Vec<Pa
     Ok(files)
 }
 
-/// Model, objective, seed, variant and how many are made together, with the image encoder's prefix where the weights hold several, and the preset,
-/// size, steps, step length and basis where they differ from the defaults.
+/// Model, objective, seed, variant and how many are made together, with the image encoder's prefix where the weights hold
+/// several, and the preset, size, steps, step length and basis where they differ from the defaults.
 fn file_name(recipe: &Recipe, resolution: usize) -> String {
     let objective = recipe.objective.to_string();
     let mut parts = vec![shortened(model(&recipe.model), &recipe.model.name)];

@@ -53,10 +53,10 @@ impl Number {
     /// Of a type of `.safetensors` files.
     pub fn of_safetensors(dtype: Dtype) -> Option<Self> {
         match dtype {
-            Dtype::F16 => number!(f16, from_le_bytes, f64::from),
+            Dtype::F16 => Self::of_numpy("<f2"),
             Dtype::BF16 => number!(bf16, from_le_bytes, f64::from),
-            Dtype::F32 => number!(f32, from_le_bytes, f64::from),
-            Dtype::F64 => number!(f64, from_le_bytes, f64::from),
+            Dtype::F32 => Self::of_numpy("<f4"),
+            Dtype::F64 => Self::of_numpy("<f8"),
             _ => None,
         }
     }
